@@ -1,0 +1,101 @@
+"""What a place for workloads must be able to do. One contract suite in ``tests/contract`` holds every backend to it.
+
+A backend is two things: *control* (start, list, watch, stop) and a *channel* (bytes to and from the agent's HTTP). They are
+apart because on a shared hub another process does both for the notebook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gpu_workbench.backends.http import Channel
+from gpu_workbench.core.facts import Facts
+from gpu_workbench.core.spec import Handle, WorkloadSpec
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """What a detached run needs, complete, before its pod exists: files by relative path, to be laid into one folder.
+
+    ``job.json`` among them tells the agent what to run; see :mod:`gpu_workbench.agent.job`.
+    """
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(len(content) for content in self.files.values())
+
+
+class Control(Protocol):
+    """Start, find, watch and end workloads."""
+
+    name: str
+    """``local``, ``kubernetes`` or ``broker``."""
+
+    async def start(self, spec: WorkloadSpec, *, sealed: Sealed | None = None) -> Handle:
+        """Bring the workload into being and return at once, long before it runs.
+
+        Idempotent by ``spec.id``: called again, after a lost reply or a crash of the caller, it completes what is missing and
+        starts nothing twice.
+
+        Called by: ``app.sessions`` and ``app.runs``.
+
+        Raises:
+            PermissionDenied, AdmissionDenied, Unreachable, Throttled, TooLarge (``sealed`` is over the backend's limit).
+        """
+        ...
+
+    async def list(self, *, owner: str) -> list[Handle]:
+        """All workloads of ``owner`` that are not forgotten, ended ones included, newest first."""
+        ...
+
+    async def find(self, workload_id: str) -> Handle | None:
+        """The workload of that id, or ``None``."""
+        ...
+
+    def watch(self, handle: Handle) -> AsyncIterator[Facts]:
+        """What the cluster says of it: once now, then whenever it changes, until it is gone.
+
+        The last item before the iterator ends has ``facts.gone`` set. Survives lost connections by itself; while it
+        cannot see, it yields facts whose ``error`` says so.
+
+        Called by: ``app.subscriptions``, for the time before there is an agent to talk to, and for how it ended.
+        """
+        ...
+
+    async def stop(self, handle: Handle, *, force: bool = False) -> None:
+        """Release its processes and devices. Idempotent; returns when the order is given, not when all is gone.
+
+        Args:
+            handle: Which.
+            force: Do not wait for a node that does not answer.
+        """
+        ...
+
+    async def forget(self, handle: Handle) -> None:
+        """Remove the last trace of an ended workload."""
+        ...
+
+    async def logs(self, handle: Handle, *, tail: int | None = None) -> str:
+        """What its container printed, from the place itself; for when there is no agent to ask."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections. Workloads are not touched."""
+        ...
+
+
+class Backend(Control, Protocol):
+    """Control, and the way to an agent."""
+
+    async def open(self, handle: Handle) -> Channel:
+        """A channel to the head agent of a running workload.
+
+        Raises:
+            Unreachable: there is no agent to talk to (yet, or any more).
+        """
+        ...

@@ -1,0 +1,291 @@
+"""The words of the workbench as types: phases, kinds, and the one picture of a workload that every surface draws."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class Kind(str, enum.Enum):
+    """What a workload is for."""
+
+    SESSION = "session"
+    JOB = "job"
+    DASK = "dask"
+    RAY = "ray"
+    SERVICE = "service"
+    KERNEL = "kernel"
+
+
+class Phase(str, enum.Enum):
+    """Where a run or a workload stands. A session that runs is shown as Idle or Busy."""
+
+    QUEUED = "Queued"
+    PENDING = "Pending"
+    STARTING = "Starting"
+    RUNNING = "Running"
+    STOPPING = "Stopping"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+    LOST = "Lost"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing follows."""
+        return self in _ENDED
+
+
+_ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.STOPPED, Phase.LOST})
+
+
+class Cause(str, enum.Enum):
+    """Why a run or a rank failed, as far as it was seen."""
+
+    USER_ERROR = "user-error"
+    SYNTAX_ERROR = "syntax-error"
+    INTERRUPTED = "interrupted"
+    EXITED = "exited"
+    SIGNALLED = "signalled"
+    OUT_OF_MEMORY = "out-of-memory"
+    CUDA_OUT_OF_MEMORY = "cuda-out-of-memory"
+    TIME_LIMIT = "time-limit"
+    STOPPED = "stopped"
+    LOST = "lost"
+    NOT_STARTED = "not-started"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong, in words.
+
+    Args:
+        cause: The kind of failure.
+        what: One sentence without a final full stop.
+        detail: The traceback or the last lines, as plain text with ANSI colours.
+        rank: The rank on which it was seen first.
+        exit_code: Of the process, where it had one.
+        signal: Name of the signal that ended the process, e.g. ``SIGKILL``.
+    """
+
+    cause: Cause
+    what: str
+    detail: str = ""
+    rank: int = 0
+    exit_code: int | None = None
+    signal: str | None = None
+
+
+@dataclass(frozen=True)
+class GpuDevice:
+    """One device as its driver names it. ``simulated`` marks a double used by tests."""
+
+    index: int
+    name: str
+    uuid: str = ""
+    memory_total: int | None = None
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
+class GpuSample:
+    """The figures of one device at one moment. What the device does not give is ``None``, with its reason in ``missing``.
+
+    Args:
+        index: The device's index within its rank.
+        utilisation: Per cent of the last second in which a kernel ran, 0 to 100.
+        memory_used: Bytes.
+        memory_total: Bytes.
+        temperature: Degrees Celsius.
+        power: Watts.
+        clock: SM clock in MHz.
+        clock_max: Highest SM clock in MHz.
+        throttle: Why the clock is below its highest, in NVML's words; empty where it is not.
+        missing: Field name to the reason it is absent.
+    """
+
+    index: int
+    utilisation: float | None = None
+    memory_used: int | None = None
+    memory_total: int | None = None
+    temperature: float | None = None
+    power: float | None = None
+    clock: float | None = None
+    clock_max: float | None = None
+    throttle: tuple[str, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TimedSample:
+    """A sample and when it was taken, in seconds since its agent started."""
+
+    t: float
+    sample: GpuSample
+
+
+@dataclass(frozen=True)
+class GpuState:
+    """A device and its latest samples, oldest first."""
+
+    device: GpuDevice
+    samples: tuple[TimedSample, ...] = ()
+
+    @property
+    def latest(self) -> GpuSample | None:
+        """The newest sample, or ``None`` where there has been none."""
+        return self.samples[-1].sample if self.samples else None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a loop has come. ``total`` and what follows from it is ``None`` where it is not known."""
+
+    label: str
+    done: float
+    total: float | None = None
+    unit: str = "it"
+    rate: float | None = None
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class NameInfo:
+    """What is known of a variable in the session without fetching it."""
+
+    type: str
+    size: int | None = None
+    shape: str = ""
+    device: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class StoredValue:
+    """A result that can be fetched: its size in bytes, and the digest its sender signed."""
+
+    name: str
+    size: int
+    digest: str
+    codec: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a run cost. A figure that was not measured is ``None``.
+
+    Args:
+        seconds: From the start of the run to its end.
+        waited: Seconds from being asked for to its start.
+        gpus: Devices held.
+        gpu_seconds: ``gpus`` times ``seconds``.
+        mean_utilisation: Per cent over all devices.
+        peak_memory: Bytes, of the fullest device.
+        simulated: Whether the devices were doubles.
+    """
+
+    seconds: float
+    waited: float = 0.0
+    gpus: int = 0
+    gpu_seconds: float = 0.0
+    mean_utilisation: float | None = None
+    peak_memory: int | None = None
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
+class RunState:
+    """One run as far as its journal has been read.
+
+    Args:
+        characters: Stream name (``stdout``, ``stderr``) to the count of characters written so far.
+        displays: Count of outputs that are not streams.
+        place: How many runs are before it in its session; 0 means it is next.
+        ahead: Names of the runs before it.
+        truncated: Characters that the journal dropped because it was full.
+    """
+
+    id: str
+    name: str = ""
+    notebook: str = ""
+    cell_id: str = ""
+    phase: Phase = Phase.QUEUED
+    queued_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    place: int = 0
+    ahead: tuple[str, ...] = ()
+    progress: Progress | None = None
+    characters: Mapping[str, int] = field(default_factory=dict)
+    displays: int = 0
+    truncated: int = 0
+    last_line: str = ""
+    waiting_for_input: bool = False
+    results: tuple[StoredValue, ...] = ()
+    failure: Failure | None = None
+    receipt: Receipt | None = None
+
+
+@dataclass(frozen=True)
+class RankState:
+    """One rank: which part of its journal has been read, and what is known of its process.
+
+    ``epoch`` names the agent's life that is being read, ``number`` the last event read of it, and ``past`` the lives
+    before it, whose events are history.
+    """
+
+    rank: int
+    epoch: str = ""
+    number: int = 0
+    past: tuple[str, ...] = ()
+    phase: Phase = Phase.STARTING
+    started: str = ""
+    python: str = ""
+    host: str = ""
+    now: float = 0.0
+    gpus: tuple[GpuState, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A moment at which the workload ends by itself, in its agent's seconds."""
+
+    name: str
+    ends_at: float
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What holds pods, with its runs: the one picture that every surface draws.
+
+    Args:
+        generation: Rises with every restart of the payload; names sent before are gone.
+        names: Variable name to what is known of it, of the current generation.
+        bound_by: Variable name to the run that bound it.
+        limit: The next moment at which it would end by itself.
+        lost_events: Count of events the journal dropped because it was full.
+    """
+
+    id: str
+    kind: Kind = Kind.SESSION
+    phase: Phase = Phase.QUEUED
+    generation: int = 0
+    ranks: Mapping[int, RankState] = field(default_factory=dict)
+    runs: Mapping[str, RunState] = field(default_factory=dict)
+    names: Mapping[str, NameInfo] = field(default_factory=dict)
+    bound_by: Mapping[str, str] = field(default_factory=dict)
+    limit: Limit | None = None
+    lost_events: int = 0
+    failure: Failure | None = None
+
+    @property
+    def busy(self) -> RunState | None:
+        """The run that executes now."""
+        return next((run for run in self.runs.values() if run.phase is Phase.RUNNING), None)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any of its devices is a double."""
+        return any(gpu.device.simulated for rank in self.ranks.values() for gpu in rank.gpus)

@@ -1,0 +1,230 @@
+"""What is asked for: the spec of a run and of the workload that holds it. Plain data, complete, and the same on every backend."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+
+from gpu_workbench.core.errors import FlagError
+from gpu_workbench.core.model import Kind
+from gpu_workbench.core.quantities import Gpus
+
+LABEL_PREFIX = "gpu-workbench.dev/"
+OBJECT_PREFIX = "gwb-"
+MIME_TYPE = "application/vnd.gpu-workbench.run+json"
+
+DEFAULT_SESSION = "default"
+IDLE_LIMIT = 60 * 60.0
+ORPHAN_LIMIT = 15 * 60.0
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?")
+
+
+def check_name(name: str, *, what: str = "name") -> str:
+    """``name``, if it can be a part of a Kubernetes object's name (RFC 1123 label, 48 characters).
+
+    Raises:
+        FlagError: it cannot.
+    """
+    if not _NAME.fullmatch(name):
+        raise FlagError(
+            f"{name!r} is not a {what}",
+            fix="Use lower-case letters, digits and '-', at most 48, beginning and ending with a letter or digit",
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A PersistentVolumeClaim (``local``: a folder) mounted at ``path``."""
+
+    claim: str
+    path: str
+    read_only: bool = False
+
+
+def parse_volume(text: str) -> Volume:
+    """``claim:/path`` or ``claim:/path:ro``.
+
+    Raises:
+        FlagError: it is neither.
+    """
+    claim, _, rest = text.partition(":")
+    path, _, mode = rest.partition(":")
+    if not claim or not path.startswith("/") or mode not in ("", "ro", "rw"):
+        raise FlagError(f"--volume {text} names no claim and path", fix="Write claim:/path or claim:/path:ro")
+    return Volume(claim=claim, path=path, read_only=mode == "ro")
+
+
+@dataclass(frozen=True)
+class Toleration:
+    """A Kubernetes toleration; empty fields match anything."""
+
+    key: str = ""
+    operator: str = "Equal"
+    value: str = ""
+    effect: str = ""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one node gives to the workload.
+
+    Args:
+        gpus: GPUs per node, by count and kind.
+        gpu_resource: The Kubernetes resource a GPU is asked by; MIG slices have names of their own.
+        gpu_label: The node label that tells the kind of its GPUs.
+        cpus: CPU cores; ``None`` leaves it to the namespace's default.
+        memory: Bytes; ``None`` leaves it to the namespace's default.
+        shared_memory: Bytes of ``/dev/shm``; ``None`` leaves the runtime's 64 MiB.
+        scratch: Bytes of the writable folder that holds journal, HOME and caches.
+    """
+
+    gpus: Gpus = Gpus()
+    gpu_resource: str = "nvidia.com/gpu"
+    gpu_label: str = "nvidia.com/gpu.product"
+    cpus: float | None = None
+    memory: int | None = None
+    shared_memory: int | None = None
+    scratch: int = 10 * 2**30
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where on a cluster, as whom, and with which of its objects. The ``local`` backend has no use for it.
+
+    Args:
+        user_id: User id of the processes; ``None`` where the platform sets it.
+        group_id: ``fsGroup``, for volumes.
+        secrets: Secrets of the namespace whose keys become environment variables.
+        price: Cost of one GPU for one hour, with ``currency``; shown, never computed into anything.
+    """
+
+    context: str = ""
+    namespace: str = ""
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Toleration, ...] = ()
+    service_account: str = ""
+    pull_secrets: tuple[str, ...] = ()
+    user_id: int | None = 1000
+    group_id: int | None = 1000
+    secrets: tuple[str, ...] = ()
+    price: float | None = None
+    currency: str = ""
+
+
+@dataclass(frozen=True)
+class WorkloadSpec:
+    """A place to run in, complete.
+
+    Args:
+        id: The client's own id for it, 12 hexadecimal digits; a retry with the same id starts nothing twice.
+        name: What people call it. For a session: its session name.
+        owner: Hash of the user's name; nobody attaches across owners unasked.
+        notebook: Identity of the notebook it was started from; empty where there was none.
+        image: Container image; empty for the backend's own (``local``: this interpreter).
+        python: The interpreter in the image.
+        env: Environment variables for the user's code. Never secrets.
+        store: fsspec URL or claim path where results outlive pods; empty for none.
+        idle_limit: Seconds without a running cell after which a session ends itself.
+        orphan_limit: Seconds without any client, and without a running cell, after which it ends itself.
+        time_limit: Seconds after which it ends whatever it does; ``None`` for never.
+        journal_limit: Bytes of journal kept on disk.
+    """
+
+    id: str
+    kind: Kind = Kind.SESSION
+    name: str = DEFAULT_SESSION
+    owner: str = ""
+    notebook: str = ""
+    image: str = ""
+    python: str = ""
+    resources: Resources = Resources()
+    placement: Placement = Placement()
+    volumes: tuple[Volume, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    store: str = ""
+    idle_limit: float = IDLE_LIMIT
+    orphan_limit: float = ORPHAN_LIMIT
+    time_limit: float | None = None
+    journal_limit: int = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One execution of a cell.
+
+    Args:
+        id: The client's own id for it, 12 hexadecimal digits.
+        cell: The source as the user wrote it, without the magic line.
+        out: Names to bring back.
+        filename: What tracebacks call the cell.
+        line: How many lines of the notebook's cell are above ``cell``, so that line numbers agree.
+        quiet: Do not show the value of the last expression.
+    """
+
+    id: str
+    cell: str
+    name: str = ""
+    notebook: str = ""
+    cell_id: str = ""
+    out: tuple[str, ...] = ()
+    filename: str = ""
+    line: int = 1
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A workload that a backend knows: what it was asked to be and where to find it.
+
+    Args:
+        started: Wall clock in seconds since 1970, of the backend's own records.
+        address: What the backend needs to reach it, in its own words; never a secret.
+    """
+
+    spec: WorkloadSpec
+    backend: str
+    started: float
+    address: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The workload's id."""
+        return self.spec.id
+
+
+def contradictions(asked: Mapping[str, object], living: WorkloadSpec) -> tuple[str, ...]:
+    """Which of the flags that were given contradict a living session, as sentences.
+
+    Args:
+        asked: Dotted field names of :class:`WorkloadSpec` that were given explicitly, e.g. ``resources.gpus``.
+        living: What the session was started as.
+    """
+    found = []
+    for path, value in asked.items():
+        has: object = living
+        for part in path.split("."):
+            has = getattr(has, part)
+        if has != value:
+            flag = "--" + path.rpartition(".")[2].replace("_", "-")
+            found.append(f"{flag} {value} was asked, the session has {has if has not in (None, '') else 'none'}")
+    return tuple(found)
+
+
+def with_fields(spec: WorkloadSpec, values: Mapping[str, object]) -> WorkloadSpec:
+    """``spec`` with dotted fields replaced, e.g. ``{"resources.gpus": Gpus(2)}``."""
+    for path, value in values.items():
+        spec = _replace_path(spec, path.split("."), value)
+    return spec
+
+
+def _replace_path(spec: WorkloadSpec, path: list[str], value: object) -> WorkloadSpec:
+    known = {item.name for item in fields(spec)}
+    if path[0] not in known:
+        raise KeyError(path[0])
+    if len(path) == 1:
+        return replace(spec, **{path[0]: value})  # type: ignore[arg-type]
+    inner = replace(getattr(spec, path[0]), **{path[1]: value})
+    return replace(spec, **{path[0]: inner})  # type: ignore[arg-type]

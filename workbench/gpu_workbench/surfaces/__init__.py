@@ -1,0 +1,1 @@
+"""What people meet: magics, the inline view, the Python API, the command line. They parse, call and render."""
