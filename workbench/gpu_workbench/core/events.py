@@ -8,9 +8,10 @@ are ever compared. Numbers begin at 1 and have no gap within an epoch.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Union
+from typing import ClassVar, TypeGuard, Union
 
 from gpu_workbench.core.errors import ProtocolError
 from gpu_workbench.core.model import (
@@ -224,6 +225,9 @@ TYPES: dict[str, type[Event]] = {
 }
 
 
+_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
+
+
 @dataclass(frozen=True)
 class Cursor:
     """A place in one rank's journal: after event ``n`` of ``epoch``. An empty epoch is the beginning."""
@@ -246,7 +250,7 @@ class Cursor:
         if not text:
             return cls.START
         epoch, _, number = text.rpartition(".")
-        if not epoch or not number.isdecimal():
+        if not epoch or not _NUMBER.fullmatch(number):
             raise ProtocolError("That is not a cursor", why=repr(text[:80]))
         return cls(epoch, int(number))
 
@@ -280,7 +284,12 @@ def encode_entry(entry: Entry) -> str:
         "type": type(entry.event).__name__,
         **encode_fields(entry.event),
     }
-    return json.dumps(form, ensure_ascii=False, separators=(",", ":"))
+    line = json.dumps(form, ensure_ascii=False, separators=(",", ":"))
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # half a surrogate pair: JSON can say it, UTF-8 cannot
+        return json.dumps(form, separators=(",", ":"))
+    return line
 
 
 def decode_entry(line: str | bytes) -> Entry | None:
@@ -291,16 +300,17 @@ def decode_entry(line: str | bytes) -> Entry | None:
     """
     try:
         form: Json = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProtocolError("A line of the journal is not JSON", why=str(error)) from None
     if not isinstance(form, dict):
         raise ProtocolError("A line of the journal is not an object", why=repr(line[:80]))
     rank, epoch, n, t, name = (form.get(key) for key in ("rank", "epoch", "n", "t", "type"))
     if (
-        not isinstance(rank, int)
+        not _is_int(rank)
         or not isinstance(epoch, str)
-        or not isinstance(n, int)
+        or not _is_int(n)
         or not isinstance(t, int | float)
+        or abs(t) > _LATEST
         or not isinstance(name, str)
     ):
         raise ProtocolError("A line of the journal has no number", why=repr(line[:80]))
@@ -308,6 +318,14 @@ def decode_entry(line: str | bytes) -> Entry | None:
     if cls is None:
         return None
     return Entry(rank=rank, epoch=epoch, n=n, t=float(t), event=_decode_event(cls, form))
+
+
+_LATEST = 1e12
+"""Seconds; no agent lives that long."""
+
+
+def _is_int(form: Json) -> TypeGuard[int]:
+    return isinstance(form, int) and not isinstance(form, bool)
 
 
 def _decode_event(cls: type[Event], form: JsonObject) -> Event:

@@ -20,10 +20,16 @@ _SUFFIXES = {
     "Gi": 2**30,
     "Ti": 2**40,
     "Pi": 2**50,
+    "E": 10**18,
+    "Ei": 2**60,
 }
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?B?")
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?B?", re.ASCII)
+_CANONICAL = re.compile(
+    r"([+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?", re.ASCII
+)
+_SMALL = {"n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3")}
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?")
-_GPUS = re.compile(r"(?:(?P<kind>[A-Za-z0-9][A-Za-z0-9._-]*):)?(?P<count>\d+)")
+_GPUS = re.compile(r"(?:(?P<kind>[A-Za-z0-9][A-Za-z0-9._-]*):)?(?P<count>\d+)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,8 @@ def parse_gpus(text: str) -> Gpus:
     found = _GPUS.fullmatch(text.strip())
     if not found:
         raise FlagError(
-            f"--gpus {text} is not an amount of GPUs", fix="Write a number or kind:number, e.g. --gpus 2 or --gpus h200:2"
+            f"--gpus {text} is not an amount of GPUs",
+            fix="Write a number or kind:number, e.g. --gpus 2 or --gpus h200:2",
         )
     return Gpus(count=int(found["count"]), kind=found["kind"] or "")
 
@@ -59,7 +66,9 @@ def parse_bytes(text: str) -> int:
     """
     found = _QUANTITY.fullmatch(text.strip())
     if not found or found[2] == "m":
-        raise FlagError(f"{text!r} is not an amount of memory", fix="Write it as Kubernetes does, e.g. 16Gi or 500M")
+        raise FlagError(
+            f"{text!r} is not an amount of memory", fix="Write it as Kubernetes does, e.g. 16Gi or 500M"
+        )
     return int(Decimal(found[1]) * _SUFFIXES[found[2] or ""])
 
 
@@ -71,8 +80,26 @@ def parse_cpus(text: str) -> float:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(m?)", text.strip())
     if not found:
-        raise FlagError(f"{text!r} is not an amount of CPUs", fix="Write it as Kubernetes does, e.g. 4 or 500m")
+        raise FlagError(
+            f"{text!r} is not an amount of CPUs", fix="Write it as Kubernetes does, e.g. 4 or 500m"
+        )
     return float(found[1]) / (1000 if found[2] else 1)
+
+
+def read_quantity(form: object) -> float | None:
+    """The number of a quantity as the API server writes it (``16Gi``, ``500m``, ``1e3``); ``None`` for anything else.
+
+    Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+    """
+    found = (
+        _CANONICAL.fullmatch(str(form))
+        if isinstance(form, str | int) and not isinstance(form, bool)
+        else None
+    )
+    if not found:
+        return None
+    suffix = found[2] or ""
+    return float(Decimal(found[1]) * (_SMALL[suffix] if suffix in _SMALL else _SUFFIXES[suffix]))
 
 
 def parse_duration(text: str) -> float:
@@ -99,10 +126,10 @@ def show_bytes(count: float) -> str:
     """``1.5 GiB``; three figures at most."""
     value, unit = float(count), "B"
     for step in ("KiB", "MiB", "GiB", "TiB"):
-        if value < 1000:
+        if value < 999.5:
             break
         value, unit = value / 1024, step
-    return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.2g} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    return f"{value:.2g} {unit}" if unit != "B" and value < 10 else f"{value:.0f} {unit}"
 
 
 def show_seconds(seconds: float) -> str:

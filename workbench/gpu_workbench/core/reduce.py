@@ -232,4 +232,3 @@ _RULES: Mapping[type, object] = {
     e.LimitSet: _limit_set,
     e.StopBegan: _stop_began,
 }
-

@@ -1,10 +1,14 @@
-"""What is asked for: the spec of a run and of the workload that holds it. Plain data, complete, and the same on every backend."""
+"""What is asked for: the spec of a run and of the workload that holds it.
+
+Plain data, complete, and the same on every backend.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import TypeVar
 
 from gpu_workbench.core.errors import FlagError
 from gpu_workbench.core.model import Kind
@@ -17,6 +21,8 @@ MIME_TYPE = "application/vnd.gpu-workbench.run+json"
 DEFAULT_SESSION = "default"
 IDLE_LIMIT = 60 * 60.0
 ORPHAN_LIMIT = 15 * 60.0
+
+D = TypeVar("D")
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,46}[a-z0-9])?")
 
@@ -81,7 +87,7 @@ class Resources:
         scratch: Bytes of the writable folder that holds journal, HOME and caches.
     """
 
-    gpus: Gpus = Gpus()
+    gpus: Gpus = field(default_factory=Gpus)
     gpu_resource: str = "nvidia.com/gpu"
     gpu_label: str = "nvidia.com/gpu.product"
     cpus: float | None = None
@@ -209,22 +215,26 @@ def contradictions(asked: Mapping[str, object], living: WorkloadSpec) -> tuple[s
             has = getattr(has, part)
         if has != value:
             flag = "--" + path.rpartition(".")[2].replace("_", "-")
-            found.append(f"{flag} {value} was asked, the session has {has if has not in (None, '') else 'none'}")
+            found.append(
+                f"{flag} {value} was asked, the session has {has if has not in (None, '') else 'none'}"
+            )
     return tuple(found)
 
 
 def with_fields(spec: WorkloadSpec, values: Mapping[str, object]) -> WorkloadSpec:
-    """``spec`` with dotted fields replaced, e.g. ``{"resources.gpus": Gpus(2)}``."""
+    """``spec`` with dotted fields replaced, e.g. ``{"resources.gpus": Gpus(2)}``.
+
+    Raises:
+        KeyError: there is no such field.
+    """
     for path, value in values.items():
         spec = _replace_path(spec, path.split("."), value)
     return spec
 
 
-def _replace_path(spec: WorkloadSpec, path: list[str], value: object) -> WorkloadSpec:
-    known = {item.name for item in fields(spec)}
-    if path[0] not in known:
-        raise KeyError(path[0])
-    if len(path) == 1:
-        return replace(spec, **{path[0]: value})  # type: ignore[arg-type]
-    inner = replace(getattr(spec, path[0]), **{path[1]: value})
-    return replace(spec, **{path[0]: inner})  # type: ignore[arg-type]
+def _replace_path(holder: D, path: Sequence[str], value: object) -> D:
+    name, *rest = path
+    if not is_dataclass(holder) or name not in {item.name for item in fields(holder)}:
+        raise KeyError(name)
+    inner = _replace_path(getattr(holder, name), rest, value) if rest else value
+    return replace(holder, **{name: inner})  # type: ignore[type-var]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -24,13 +25,17 @@ T = TypeVar("T")
 def encode(value: object) -> Json:
     """The JSON form of a dataclass, enum, tuple, mapping or plain value.
 
+    Numbers that JSON does not have (NaN, infinity) become ``None``.
+
     Raises:
         TypeError: a value that has no JSON form.
     """
-    if value is None or isinstance(value, bool | int | float | str) and not isinstance(value, enum.Enum):
-        return value
     if isinstance(value, enum.Enum):
         return str(value.value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return encode_fields(value)
     if isinstance(value, Mapping):
@@ -44,7 +49,8 @@ def encode(value: object) -> Json:
 def encode_fields(value: object) -> JsonObject:
     """The JSON object of a dataclass instance, without the fields that hold their default."""
     form: JsonObject = {}
-    for name, default in _fields(type(value)):
+    cls: type = type(value)
+    for name, default in _fields(cls):
         item = getattr(value, name)
         if item != default:
             form[name] = encode(item)
@@ -58,11 +64,12 @@ def decode(cls: type[T], form: Mapping[str, Json]) -> T:
         ProtocolError: a field is missing or has the wrong type.
     """
     arguments: dict[str, object] = {}
-    for name, convert in _converters(cls).items():
+    target: type = cls
+    for name, convert in _converters(target).items():
         if name in form:
             try:
                 arguments[name] = convert(form[name])
-            except (TypeError, ValueError, AttributeError, KeyError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise ProtocolError(f"{cls.__name__}.{name} cannot be read", why=str(error)) from None
     try:
         return cls(**arguments)
@@ -113,8 +120,8 @@ def _converter(hint: object) -> _Converter:
         convert = _converter(parts[0])
         return lambda form: tuple(convert(item) for item in _as_list(form))
     if origin is dict or origin is Mapping:
-        convert = _converter(parts[1])
-        return lambda form: {key: convert(item) for key, item in _as_object(form).items()}
+        key_of, convert = (int if parts[0] is int else str), _converter(parts[1])
+        return lambda form: {key_of(key): convert(item) for key, item in _as_object(form).items()}
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return hint
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
