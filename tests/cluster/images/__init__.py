@@ -1,0 +1,19 @@
+"""The images of the test cluster, made on this machine without docker and without a registry.
+
+`system` holds what the cluster itself needs, `workers` the images that tests run cells in. All names lie under the
+made-up registry `tb.local`, so nothing is ever pulled.
+"""
+
+from __future__ import annotations
+
+PAUSE = "tb.local/pause:1"
+COREDNS = "tb.local/coredns:1"
+
+WORKER = "tb.local/worker:1"
+"""Debian, Python 3, ipykernel, numpy, pandas, tqdm, ipywidgets and the NVML double."""
+
+NO_IPYKERNEL = "tb.local/no-ipykernel:1"
+"""The same Debian and Python with no package at all."""
+
+NO_PYTHON = "tb.local/no-python:1"
+"""The same Debian: a shell and the usual commands."""

@@ -1,0 +1,103 @@
+"""Build the image tars, each once: its name carries a hash of everything that decides its content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from .. import build, nvml
+from ..paths import IMAGES
+from ..shell import sh
+from . import COREDNS, NO_IPYKERNEL, NO_PYTHON, PAUSE, WORKER, layers, oci
+
+_PAUSE_SOURCE = Path(__file__).with_name("pause.c")
+ALL = ("system", "workers")
+
+
+def tar(bundle: str) -> Path:
+    """Where the images of `system` or `workers` lie once built."""
+    return IMAGES / f"{bundle}-{_KEYS[bundle]()}.tar"
+
+
+def make(bundle: str, say: Callable[[str], None] = print) -> Path:
+    """Build the images of `system` or `workers` unless they are there; the tar's path. The caller holds the lock."""
+    target = tar(bundle)
+    if not target.exists():
+        started = time.monotonic()
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=IMAGES) as temporary:
+            unfinished = Path(temporary) / "images.tar"
+            oci.write(unfinished, _IMAGES[bundle](Path(temporary)))
+            for old in IMAGES.glob(f"{bundle}-*.tar"):
+                old.unlink()
+            unfinished.rename(target)
+        say(f"built the {bundle} images in {time.monotonic() - started:.0f} s")
+    return target
+
+
+def _system(work: Path) -> list[oci.Image]:
+    roots = {name: work / name for name in ("pause", "coredns")}
+    for root in roots.values():
+        root.mkdir(mode=0o755)
+    sh("gcc", "-Os", "-static", "-s", "-o", roots["pause"] / "pause", _PAUSE_SOURCE)
+    shutil.copy2(build.program("coredns"), roots["coredns"] / "coredns")
+    packed = {name: oci.pack(root, work / f"{name}.tar") for name, root in roots.items()}
+    return [
+        oci.Image(PAUSE, [packed["pause"]], entrypoint=["/pause"]),
+        oci.Image(COREDNS, [packed["coredns"]], entrypoint=["/coredns"]),
+    ]
+
+
+def _workers(work: Path) -> list[oci.Image]:
+    umask = os.umask(0o022)
+    try:
+        roots = {name: work / name for name in ("debian", "python", "packages", "nvml")}
+        for root in roots.values():
+            root.mkdir()
+        layers.debian(roots["debian"])
+        layers.python(roots["python"], below=roots["debian"])
+        layers.packages(roots["packages"])
+        layers.nvml_double(roots["nvml"])
+    finally:
+        os.umask(umask)
+    debian, python, packages, double = (oci.pack(root, work / f"{name}.tar") for name, root in roots.items())
+    common = {"command": ["/bin/sh"], "environment": ["LANG=C.UTF-8"]}
+    return [
+        oci.Image(NO_PYTHON, [debian], **common),
+        oci.Image(NO_IPYKERNEL, [debian, python], **common),
+        oci.Image(WORKER, [debian, python, packages, double], **common),
+    ]
+
+
+def _sources() -> list[bytes]:
+    folder = Path(__file__).parent
+    return [
+        file.read_bytes()
+        for file in sorted((*folder.glob("*.py"), *folder.glob("*.txt"), *folder.glob("*.c")))
+    ]
+
+
+def _key(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in (*_sources(), *parts):
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()[:12]
+
+
+def _system_key() -> str:
+    return _key(str(build.folder("coredns")).encode())
+
+
+def _workers_key() -> str:
+    versions = sh("dpkg-query", "-W", *layers.DEBIAN_PACKAGES)
+    return _key(versions.encode(), sys.version.encode(), nvml.SOURCE.read_bytes())
+
+
+_KEYS: dict[str, Callable[[], str]] = {"system": _system_key, "workers": _workers_key}
+_IMAGES: dict[str, Callable[[Path], list[oci.Image]]] = {"system": _system, "workers": _workers}

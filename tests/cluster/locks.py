@@ -1,0 +1,73 @@
+"""Who may change the cluster, and who is using it.
+
+`exclusive()` lets one process at a time build, start or stop. Users are processes (test sessions) that need the
+cluster to stay; a user that died without saying so does not count. `keep` means that somebody started it by hand.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from .paths import CACHE
+from .processes import started_at
+
+_USERS = CACHE / "users"
+_KEEP = CACHE / "keep"
+
+
+@contextmanager
+def exclusive(say: Callable[[str], None] = print) -> Iterator[None]:
+    """Hold the one lock of the test cluster; waits for whoever has it."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "cluster.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            say(
+                f"waiting for process {lock.read().strip() or '?'}, which is building or starting the test cluster"
+            )
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        try:
+            yield
+        finally:
+            lock.truncate(0)
+
+
+def use() -> None:
+    """Note that this process needs the cluster."""
+    _USERS.mkdir(parents=True, exist_ok=True)
+    (_USERS / str(os.getpid())).write_text(started_at(os.getpid()))
+
+
+def leave() -> None:
+    """Note that this process no longer needs it."""
+    (_USERS / str(os.getpid())).unlink(missing_ok=True)
+
+
+def users() -> list[int]:
+    """The living processes that need the cluster."""
+    alive = []
+    for file in _USERS.glob("*") if _USERS.exists() else ():
+        if file.read_text() and started_at(int(file.name)) == file.read_text():
+            alive.append(int(file.name))
+        else:
+            file.unlink(missing_ok=True)
+    return alive
+
+
+def keep(on: bool) -> None:
+    """Say whether the cluster stays when its last user leaves."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    _KEEP.touch() if on else _KEEP.unlink(missing_ok=True)
+
+
+def kept() -> bool:
+    """Whether the cluster stays when its last user leaves."""
+    return _KEEP.exists()
