@@ -1,0 +1,76 @@
+"""Look into the wheel, then install it into an empty environment and use it as somebody without a checkout would.
+
+python .ci/check_wheel.py dist
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = "gpu_workbench"
+MAX_SIZE = 2_000_000  # bytes; a wheel beyond it carries something that is not ours
+
+COMMANDS = (
+    ("python", "-c", f"import {PACKAGE}; print('import {PACKAGE}', {PACKAGE}.__version__)"),
+    ("gpu-workbench", "--version"),
+)
+
+
+def main(folder: str) -> None:
+    """Check the one wheel in ``folder``."""
+    wheels = list(Path(folder).glob("*.whl"))
+    if len(wheels) != 1:
+        sys.exit(f"{folder} holds {len(wheels)} wheels, not one: run `make wheel`")
+    (wheel,) = wheels
+    if problems := look_into(wheel):
+        sys.exit("\n".join([f"{wheel.name} is not as it should be:", *problems]))
+    use(wheel)
+
+
+def look_into(wheel: Path) -> list[str]:
+    """What is wrong with the wheel's content, one line each."""
+    with zipfile.ZipFile(wheel) as archive:
+        inside = {name for name in archive.namelist() if not name.endswith("/")}
+    package = {name for name in inside if name.startswith(f"{PACKAGE}/")}
+    info = {Path(name).name for name in inside if ".dist-info/" in name}
+    tracked = subprocess.run(
+        ["git", "ls-files", f"workbench/{PACKAGE}"], cwd=ROOT, text=True, capture_output=True, check=True
+    ).stdout.split()
+    ours = {name.removeprefix("workbench/") for name in tracked}
+    problems = [f"  lacks {name}" for name in sorted(ours - package)]
+    problems += [f"  holds {name}, which is not tracked" for name in sorted(package - ours)]
+    problems += [
+        f"  lacks {name} in its metadata"
+        for name in ("METADATA", "entry_points.txt", "LICENSE")
+        if name not in info
+    ]
+    problems += [f"  holds {name}" for name in sorted(inside - package) if ".dist-info/" not in name]
+    if wheel.stat().st_size > MAX_SIZE:
+        problems.append(f"  has {wheel.stat().st_size:,} bytes, more than {MAX_SIZE:,}")
+    return problems
+
+
+def use(wheel: Path) -> None:
+    """Install it into an environment of its own and call its commands there."""
+    uv = Path(sys.executable).with_name("uv")
+    with tempfile.TemporaryDirectory() as folder:
+        there = Path(folder) / "venv"
+        run(uv, "venv", "--quiet", "--python", sys.executable, there)
+        run(uv, "pip", "install", "--quiet", "--python", there / "bin" / "python", wheel)
+        for command, *args in COMMANDS:
+            run(there / "bin" / command, *args, cwd=folder)
+
+
+def run(*argv: str | Path, cwd: str | None = None) -> None:
+    """Run a program whose failure is the failure of the check."""
+    if subprocess.run([str(word) for word in argv], cwd=cwd, check=False).returncode:
+        sys.exit(f"failed: {' '.join(map(str, argv))}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
