@@ -1,1 +1,1 @@
-"""From a spec to the objects of Kubernetes and its platforms, and from those objects to a phase. Pure."""
+"""Pure translation between what is asked for and a platform's own objects: spec to manifests, objects to a phase."""

@@ -1,0 +1,99 @@
+"""What an agent is told at its start: one JSON file, written by a backend and read by ``python agent.pyz --config FILE``.
+
+Secrets are named by the files they lie in, so that neither this file nor the command line holds any.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from gpu_workbench.core.errors import ProtocolError
+from gpu_workbench.core.model import Kind
+from gpu_workbench.core.spec import IDLE_LIMIT, ORPHAN_LIMIT
+from gpu_workbench.core.wire import decode, encode_fields
+
+DEFAULT_PORT = 7777
+
+USER_ERROR_EXIT = 64
+"""The agent's exit code when a job's own code failed, or ran out of its time: trying again would end the same."""
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Where the agent listens.
+
+    Args:
+        host: Address to bind; empty for every address, IPv6 and IPv4.
+        port: TCP port; not used with ``socket``.
+        socket: Path of a Unix socket, in place of TCP and without TLS.
+    """
+
+    host: str = ""
+    port: int = DEFAULT_PORT
+    socket: str = ""
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """All that an agent needs to know.
+
+    Args:
+        kind: What it runs: a kernel for a session, the sealed files for a job.
+        workload: The workload's id.
+        state_dir: Folder for journal and sockets; the agent makes it.
+        work_dir: Working directory of the user's code; the agent makes it.
+        listen: Where its one port is.
+        rank_env: Environment variable that holds this rank's number; empty for rank 0.
+        ranks: How many ranks there are.
+        token_file: File with the bearer token.
+        cert_file: Its certificate, PEM; empty for no TLS.
+        key_file: The key of that certificate, PEM.
+        run_key_file: File with the key that signs results.
+        sealed_dir: Folder with the sealed files of a detached run; empty where there are none.
+        idle_limit: Seconds without a running cell after which it ends itself.
+        orphan_limit: Seconds without a client and without a running cell after which it ends itself.
+        time_limit: Seconds after which it ends whatever it does; ``None`` for never.
+        journal_limit: Bytes of journal kept on disk.
+        termination_file: Where the terminal record goes; empty for nowhere.
+        python: The interpreter for the user's code; empty for the agent's own.
+    """
+
+    workload: str
+    state_dir: str
+    work_dir: str
+    kind: Kind = Kind.SESSION
+    listen: Listen = Listen()
+    rank_env: str = ""
+    ranks: int = 1
+    token_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    run_key_file: str = ""
+    sealed_dir: str = ""
+    idle_limit: float = IDLE_LIMIT
+    orphan_limit: float = ORPHAN_LIMIT
+    time_limit: float | None = None
+    journal_limit: int = 512 * 2**20
+    termination_file: str = ""
+    python: str = ""
+
+
+def dump_agent_config(config: AgentConfig) -> str:
+    """The text of the file."""
+    return json.dumps(encode_fields(config), indent=1, sort_keys=True)
+
+
+def load_agent_config(text: str) -> AgentConfig:
+    """Read what :func:`dump_agent_config` wrote.
+
+    Raises:
+        ProtocolError: it is not such a file.
+    """
+    try:
+        form = json.loads(text)
+    except ValueError as error:
+        raise ProtocolError("The agent's configuration is not JSON", why=str(error)) from None
+    if not isinstance(form, dict):
+        raise ProtocolError("The agent's configuration is not a JSON object")
+    return decode(AgentConfig, form)

@@ -1,0 +1,271 @@
+"""One workload as Kubernetes objects: a root ConfigMap, a Secret, a headless Service and an Indexed Job.
+
+The root is created first and owns the others, so that nothing is left behind by whoever dies half-way. The agent's archive
+lies in one further ConfigMap per namespace and content, which nobody owns.
+
+Sources: the Kubernetes documentation of Jobs (Indexed completion mode, pod failure policy, backoff limit per index), of
+Pod Security Standards (restricted), and of projected volumes.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+from gpu_workbench.core.agent_config import (
+    DEFAULT_PORT,
+    USER_ERROR_EXIT,
+    AgentConfig,
+    Listen,
+    dump_agent_config,
+)
+from gpu_workbench.core.errors import ProtocolError, TooLarge, UsageError
+from gpu_workbench.core.model import Kind
+from gpu_workbench.core.quantities import show_bytes
+from gpu_workbench.core.spec import WorkloadSpec
+from gpu_workbench.core.wire import JsonObject, decode, encode
+from gpu_workbench.engines.names import (
+    ARCHIVE_KEY,
+    CERTIFICATE_KEY,
+    CONFIG_KEY,
+    CONTAINER,
+    ID_LABEL,
+    KIND_LABEL,
+    NAME_LABEL,
+    NOTEBOOK_ANNOTATION,
+    OWNER_LABEL,
+    ROLE_LABEL,
+    ROOT_ROLE,
+    RUN_KEY_KEY,
+    SCRATCH,
+    SETTINGS,
+    SPEC_KEY,
+    TLS_KEY_KEY,
+    TOKEN_KEY,
+    archive_name,
+    object_name,
+)
+from gpu_workbench.engines.objects import text
+from gpu_workbench.engines.pod import pod_spec, sealed_keys
+
+MAX_RESTARTS = 3
+"""How often a job's pod is replaced after a failure that is nobody's disruption."""
+
+KEPT = 2 * 24 * 3600
+"""Seconds an ended workload is kept."""
+
+SEALED_LIMIT = 768 * 2**10
+"""Bytes of sealed files that a Secret is given; Kubernetes takes 1 MiB of data in one."""
+
+
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+
+def root_manifest(spec: WorkloadSpec) -> JsonObject:
+    """The ConfigMap that stands for the workload: what was asked for and what its agent is told. No source, no values."""
+    metadata = _metadata(spec)
+    metadata["labels"] = {**_labels(spec), ROLE_LABEL: ROOT_ROLE}
+    if spec.notebook:
+        metadata["annotations"] = {NOTEBOOK_ANNOTATION: spec.notebook}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata,
+        "data": {
+            SPEC_KEY: json.dumps(encode(spec), sort_keys=True),
+            CONFIG_KEY: dump_agent_config(agent_config(spec)),
+        },
+    }
+
+
+def spec_of_root(root: JsonObject) -> WorkloadSpec:
+    """What was asked for, read back from the root.
+
+    Raises:
+        ProtocolError: somebody else made this ConfigMap, or a version that cannot be read.
+    """
+    try:
+        form = json.loads(text(root, "data", SPEC_KEY))
+    except ValueError:
+        raise ProtocolError("A workload's record cannot be read", why="its spec is not JSON") from None
+    if not isinstance(form, dict):
+        raise ProtocolError("A workload's record cannot be read", why="its spec is not a JSON object")
+    return decode(WorkloadSpec, form)
+
+
+def agent_config(spec: WorkloadSpec) -> AgentConfig:
+    """What the agents of the workload are told."""
+    return AgentConfig(
+        kind=spec.kind,
+        workload=spec.id,
+        state_dir=f"{SCRATCH}/state",
+        work_dir=f"{SCRATCH}/work",
+        listen=Listen(port=DEFAULT_PORT),
+        rank_env="JOB_COMPLETION_INDEX",
+        ranks=nodes(spec),
+        token_file=f"{SETTINGS}/{TOKEN_KEY}",
+        cert_file=f"{SETTINGS}/{CERTIFICATE_KEY}",
+        key_file=f"{SETTINGS}/{TLS_KEY_KEY}",
+        run_key_file=f"{SETTINGS}/{RUN_KEY_KEY}",
+        sealed_dir=f"{SETTINGS}/sealed" if spec.kind is Kind.JOB else "",
+        idle_limit=spec.idle_limit,
+        orphan_limit=spec.orphan_limit,
+        time_limit=spec.time_limit,
+        journal_limit=spec.journal_limit,
+        termination_file="/dev/termination-log",
+        python=spec.python,
+    )
+
+
+def archive_manifest(content: bytes, digest: str) -> JsonObject:
+    """The ConfigMap with the agent's archive, shared by all workloads of its namespace."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": archive_name(digest), "labels": {ROLE_LABEL: "archive"}},
+        "immutable": True,
+        "binaryData": {ARCHIVE_KEY: _base64(content)},
+    }
+
+
+def secret_manifest(
+    spec: WorkloadSpec, *, root_uid: str, credentials: Mapping[str, bytes], sealed: Mapping[str, bytes]
+) -> JsonObject:
+    """The Secret with the workload's credentials and a detached run's sealed files.
+
+    Raises:
+        TooLarge: the sealed files are over :data:`SEALED_LIMIT`.
+        UsageError: a sealed path leaves its folder.
+    """
+    check_sealed(sealed)
+    keys = sealed_keys(sealed)
+    contents = {**credentials, **{keys[path]: content for path, content in sealed.items()}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "immutable": True,
+        "metadata": _metadata(spec, root_uid=root_uid),
+        "data": {key: _base64(content) for key, content in contents.items()},
+    }
+
+
+def check_sealed(sealed: Mapping[str, bytes]) -> None:
+    """Whether a Secret can hold these files.
+
+    Raises:
+        TooLarge: they are over :data:`SEALED_LIMIT`.
+        UsageError: a path leaves its folder.
+    """
+    size = sum(len(content) for content in sealed.values())
+    if size > SEALED_LIMIT:
+        raise TooLarge(
+            f"The detached run is {show_bytes(size)}, and a Secret takes {show_bytes(SEALED_LIMIT)}",
+            why="without a store, cell, values, files and modules must fit into the cluster's own records",
+            fix="Set `store` in the profile, load large data from a volume, or leave names out with --in",
+        )
+    for path in sealed:
+        if not path or path.startswith("/") or ".." in PurePosixPath(path).parts:
+            raise UsageError(f"{path!r} cannot be sealed", why="it leaves the run's own folder")
+
+
+def service_manifest(spec: WorkloadSpec, *, root_uid: str) -> JsonObject:
+    """The headless Service that gives every rank a name, before it is ready too."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _metadata(spec, root_uid=root_uid),
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": {ID_LABEL: spec.id},
+            "ports": [{"name": "agent", "port": DEFAULT_PORT, "targetPort": DEFAULT_PORT}],
+        },
+    }
+
+
+def job_manifest(
+    spec: WorkloadSpec,
+    *,
+    root_uid: str,
+    archive_digest: str,
+    sealed_paths: Sequence[str] = (),
+    gpu_labels: Sequence[str] = (),
+) -> JsonObject:
+    """The Indexed Job whose pods are the ranks.
+
+    Args:
+        spec: What was asked for; ``image`` must be set.
+        root_uid: Uid of the root, which owns the Job.
+        archive_digest: Hash of the agent's archive.
+        sealed_paths: Relative paths of the sealed files.
+        gpu_labels: The values of the GPU label that are of the kind asked for; empty takes the kind itself for the value.
+    """
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": _metadata(spec, root_uid=root_uid),
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": nodes(spec),
+            "parallelism": nodes(spec),
+            "ttlSecondsAfterFinished": KEPT,
+            "podReplacementPolicy": "Failed",
+            **_failure_policy(spec),
+            "template": {
+                "metadata": {"labels": _labels(spec)},
+                "spec": pod_spec(
+                    spec,
+                    archive_digest=archive_digest,
+                    sealed_paths=sealed_paths,
+                    gpu_labels=gpu_labels or (spec.resources.gpus.kind,),
+                ),
+            },
+        },
+    }
+
+
+def _failure_policy(spec: WorkloadSpec) -> JsonObject:
+    if (
+        spec.kind is not Kind.JOB
+    ):  # its state is in its processes: a replacement would be an empty session by the same name
+        return {"backoffLimitPerIndex": 0, "maxFailedIndexes": nodes(spec)}
+    user_error: JsonObject = {"containerName": CONTAINER, "operator": "In", "values": [USER_ERROR_EXIT]}
+    return {
+        "backoffLimit": MAX_RESTARTS,
+        "podFailurePolicy": {
+            "rules": [
+                {"action": "FailJob", "onExitCodes": user_error},
+                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+            ]
+        },
+    }
+
+
+def nodes(_spec: WorkloadSpec) -> int:
+    """How many pods. One until a spec can ask for more; all of this module follows from it."""
+    return 1
+
+
+def _metadata(spec: WorkloadSpec, *, root_uid: str = "") -> JsonObject:
+    name = object_name(spec.id)
+    metadata: JsonObject = {"name": name, "labels": _labels(spec)}
+    if root_uid:
+        owner: JsonObject = {"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": root_uid}
+        metadata["ownerReferences"] = [owner]
+    return metadata
+
+
+def _labels(spec: WorkloadSpec) -> JsonObject:
+    labels: JsonObject = {ID_LABEL: spec.id, KIND_LABEL: spec.kind.value}
+    for name, value in ((OWNER_LABEL, spec.owner), (NAME_LABEL, spec.name)):
+        if _LABEL_VALUE.fullmatch(value):
+            labels[name] = value
+    return labels
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")

@@ -1,0 +1,161 @@
+"""Where a workload stands, read from its Job, its pods and its root; nothing but what these objects say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from gpu_workbench.core.model import Kind, Phase
+from gpu_workbench.core.wire import JsonObject
+from gpu_workbench.engines.names import CONTAINER, ENDED_ANNOTATION, INDEX_LABEL, RECORD_KEY
+from gpu_workbench.engines.objects import at, condition, label, member, members, number, text
+
+DISRUPTION = "DisruptionTarget"
+
+
+def head_pod(pods: Sequence[JsonObject]) -> JsonObject | None:
+    """The pod of rank 0; of several, the one that is not being replaced, else the newest."""
+    heads = [pod for pod in pods if label(pod, INDEX_LABEL) in ("", "0")]
+    alive = [pod for pod in heads if not _pod_over(pod) and not at(pod, "metadata", "deletionTimestamp")]
+    return max(alive or heads, key=lambda pod: text(pod, "metadata", "creationTimestamp"), default=None)
+
+
+def agent_ready(pods: Sequence[JsonObject]) -> bool:
+    """Whether the head's container runs, so that its agent can be spoken to."""
+    head = head_pod(pods)
+    if (
+        head is None
+        or at(head, "metadata", "deletionTimestamp")
+        or text(head, "status", "phase") != "Running"
+    ):
+        return False
+    return bool(member(_container(head), "state", "running"))
+
+
+def record_of(pods: Sequence[JsonObject]) -> JsonObject | None:
+    """The terminal record that the head agent left in its termination message."""
+    head = head_pod(pods)
+    return parse_record(text(_container(head), "state", "terminated", "message")) if head else None
+
+
+def parse_record(message: str) -> JsonObject | None:
+    """A terminal record, or ``None`` where the text is none: the last lines of a log stand there after a crash."""
+    try:
+        form = json.loads(message)
+    except ValueError:
+        return None
+    return form if isinstance(form, dict) and isinstance(form.get("phase"), str) else None
+
+
+def record_of_root(root: JsonObject) -> JsonObject | None:
+    """The record that was kept in the root when the workload ended."""
+    return parse_record(text(root, "data", RECORD_KEY))
+
+
+def ended_at(root: JsonObject) -> str:
+    """When the workload was seen to have ended, RFC 3339; empty while it has not."""
+    return text(root, "metadata", "annotations", ENDED_ANNOTATION)
+
+
+def job_finished(job: JsonObject) -> bool:
+    """Whether the Job controller is done with it."""
+    return bool(condition(job, "Complete") or condition(job, "Failed"))
+
+
+def phase_of(
+    *, kind: Kind, root: JsonObject | None, job: JsonObject | None, pods: Sequence[JsonObject]
+) -> Phase:
+    """Where the workload stands.
+
+    Args:
+        kind: Of the workload; the pod of a job may be replaced, a session ends with its pod.
+        root: Its root ConfigMap; ``None`` when it has been forgotten.
+        job: Its Job; ``None`` before it is there and after it was released.
+        pods: Its pods.
+    """
+    if job is None:
+        return _phase_without_job(root)
+    if job_finished(job):
+        return _ended_phase(job, pods)
+    if at(job, "metadata", "deletionTimestamp"):
+        return Phase.STOPPING
+    if at(job, "spec", "suspend") is True:
+        return Phase.QUEUED
+    head = head_pod(pods)
+    if head is None:
+        return Phase.PENDING
+    if _pod_over(head):  # the Job controller will say the same, a moment later
+        return Phase.STARTING if kind is Kind.JOB and _will_be_replaced(head) else _ended_phase(job, pods)
+    return _living_phase(head)
+
+
+def _phase_without_job(root: JsonObject | None) -> Phase:
+    if root is None:
+        return Phase.LOST
+    phase = _phase_in(record_of_root(root))
+    if phase is not None:
+        return phase
+    return Phase.STOPPED if ended_at(root) else Phase.PENDING
+
+
+def _living_phase(head: JsonObject) -> Phase:
+    if at(head, "metadata", "deletionTimestamp"):
+        return Phase.STOPPING
+    if members(head, "spec", "schedulingGates"):
+        return Phase.QUEUED
+    if text(head, "status", "phase") == "Running":
+        return Phase.RUNNING
+    return Phase.STARTING if text(head, "spec", "nodeName") else Phase.PENDING
+
+
+def _ended_phase(job: JsonObject, pods: Sequence[JsonObject]) -> Phase:
+    phase = _phase_in(record_of(pods))
+    if phase is not None:
+        return phase
+    if condition(job, "Complete"):
+        return Phase.SUCCEEDED
+    head = head_pod(pods)
+    if head is None or _disrupted(head) or not member(_container(head), "state", "terminated"):
+        return Phase.LOST
+    return Phase.SUCCEEDED if text(head, "status", "phase") == "Succeeded" else Phase.FAILED
+
+
+def _phase_in(record: JsonObject | None) -> Phase | None:
+    try:
+        phase = Phase(text(record, "phase"))
+    except ValueError:
+        return None
+    return phase if phase.ended else None
+
+
+def _will_be_replaced(pod: JsonObject) -> bool:
+    """Whether the Job controller makes another one, as far as one pod can tell."""
+    return text(pod, "status", "phase") == "Failed" and _phase_in(parse_record(_message(pod))) is None
+
+
+def _message(pod: JsonObject) -> str:
+    return text(_container(pod), "state", "terminated", "message")
+
+
+def _pod_over(pod: JsonObject) -> bool:
+    return text(pod, "status", "phase") in ("Succeeded", "Failed")
+
+
+def _disrupted(pod: JsonObject) -> bool:
+    return bool(condition(pod, DISRUPTION)) or text(pod, "status", "reason") in (
+        "Evicted",
+        "NodeLost",
+        "Terminated",
+    )
+
+
+def _container(pod: JsonObject) -> JsonObject:
+    statuses = members(pod, "status", "containerStatuses")
+    return next((item for item in statuses if item.get("name") == CONTAINER), {})
+
+
+def exit_code(pods: Sequence[JsonObject]) -> int | None:
+    """The exit code of the head's container, where it has ended."""
+    head = head_pod(pods)
+    ended = member(_container(head), "state", "terminated") if head else {}
+    return number(ended, "exitCode") if ended else None
