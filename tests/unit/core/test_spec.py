@@ -131,6 +131,6 @@ def test_a_handle_comes_back_from_its_wire_form(spec: WorkloadSpec, address: dic
 
 
 def test_a_run_comes_back_from_its_wire_form() -> None:
-    run = RunSpec(id=ID, cell="1+1", out=("a", "b"), line=3, quiet=True)
+    run = RunSpec(id=ID, cell="1+1", out=("a", "b"), magic="%%gpu", count=3)
     assert decode(RunSpec, encode_fields(run)) == run
     assert encode_fields(RunSpec(id=ID, cell="1")) == {"id": ID, "cell": "1"}

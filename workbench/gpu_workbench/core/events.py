@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeGuard, Union
+from typing import ClassVar, TypeGuard
 
 from gpu_workbench.core.errors import ProtocolError
 from gpu_workbench.core.model import (
@@ -181,25 +181,25 @@ class StopBegan:
     phase: Phase = Phase.STOPPED
 
 
-Event = Union[
-    AgentStarted,
-    RankStarted,
-    RankEnded,
-    PayloadRestarted,
-    RunQueued,
-    RunStarted,
-    OutputWritten,
-    InputRequested,
-    InputAnswered,
-    ProgressMoved,
-    NamesBound,
-    ResultStored,
-    RunEnded,
-    GpuSampled,
-    JournalTruncated,
-    LimitSet,
-    StopBegan,
-]
+Event = (
+    AgentStarted
+    | RankStarted
+    | RankEnded
+    | PayloadRestarted
+    | RunQueued
+    | RunStarted
+    | OutputWritten
+    | InputRequested
+    | InputAnswered
+    | ProgressMoved
+    | NamesBound
+    | ResultStored
+    | RunEnded
+    | GpuSampled
+    | JournalTruncated
+    | LimitSet
+    | StopBegan
+)
 
 TYPES: dict[str, type[Event]] = {
     cls.__name__: cls

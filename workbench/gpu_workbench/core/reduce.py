@@ -1,7 +1,7 @@
 """``reduce(workload, entry)``: what is known after one more journal entry.
 
 Pure. Reading an entry again, or reading on from any earlier place, changes nothing: an entry counts only if it is newer
-than the last one of its rank and epoch, and an epoch once left is history.
+than the last one of its rank and epoch, and an epoch once left is history. The workload's own phase is its head's.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TypeVar, cast
 
 from gpu_workbench.core import events as e
 from gpu_workbench.core.model import (
+    Cause,
+    Failure,
     GpuState,
     Limit,
     Phase,
@@ -38,6 +40,8 @@ def reduce(workload: Workload, entry: e.Entry) -> Workload:
         return workload
     if entry.epoch != rank.epoch:
         past = (*rank.past, rank.epoch) if rank.epoch else rank.past
+        if past and rank.rank == 0:
+            workload = _lose_life(workload)
         rank = RankState(rank=rank.rank, epoch=entry.epoch, past=past)
     rank = replace(rank, number=entry.n, now=max(rank.now, entry.t))
     workload = replace(workload, ranks={**workload.ranks, rank.rank: rank})
@@ -62,19 +66,17 @@ def _agent_started(workload: Workload, rank: RankState, t: float, event: e.Agent
     workload = _with_rank(
         workload, replace(rank, started=event.started, python=event.python, host=event.host, gpus=gpus)
     )
-    again = rank.rank == 0 and bool(rank.past)
-    if again:
-        workload = _forget_state(workload, event.generation, "its agent was started again")
-    return replace(
-        workload, kind=event.kind, phase=Phase.STARTING, generation=max(workload.generation, event.generation)
-    )
+    if rank.rank != 0:
+        return workload
+    generation = max(workload.generation, event.generation)
+    return replace(workload, kind=event.kind, phase=Phase.STARTING, generation=generation)
 
 
 def _rank_started(workload: Workload, rank: RankState, t: float, event: e.RankStarted) -> Workload:
     workload = _with_rank(
         workload, replace(rank, phase=Phase.RUNNING, python=event.python or rank.python, failure=None)
     )
-    return replace(workload, phase=Phase.RUNNING, failure=None)
+    return replace(workload, phase=Phase.RUNNING) if rank.rank == 0 else workload
 
 
 def _rank_ended(workload: Workload, rank: RankState, t: float, event: e.RankEnded) -> Workload:
@@ -85,11 +87,23 @@ def _rank_ended(workload: Workload, rank: RankState, t: float, event: e.RankEnde
 
 
 def _payload_restarted(workload: Workload, rank: RankState, t: float, event: e.PayloadRestarted) -> Workload:
-    return replace(_forget_state(workload, event.generation, event.reason), phase=Phase.STARTING)
+    generation = max(workload.generation, event.generation)
+    return replace(_forget_state(workload), generation=generation, phase=Phase.STARTING)
 
 
-def _forget_state(workload: Workload, generation: int, reason: str) -> Workload:
-    return replace(workload, generation=generation, names={}, bound_by={}, failure=None)
+def _forget_state(workload: Workload) -> Workload:
+    return replace(workload, names={}, bound_by={}, failure=None)
+
+
+def _lose_life(workload: Workload) -> Workload:
+    """The head's agent was started again: what its former life held in memory is gone, its clock too."""
+    runs = {run.id: run if run.phase.ended else _lost(run) for run in workload.runs.values()}
+    return replace(_forget_state(workload), runs=runs, limit=None)
+
+
+def _lost(run: RunState) -> RunState:
+    failure = Failure(Cause.LOST, "The agent was started again before this run had ended")
+    return replace(run, phase=Phase.LOST, place=0, ahead=(), waiting_for_input=False, failure=failure)
 
 
 def _run_queued(workload: Workload, rank: RankState, t: float, event: e.RunQueued) -> Workload:
@@ -107,7 +121,14 @@ def _run_queued(workload: Workload, rank: RankState, t: float, event: e.RunQueue
 
 def _run_started(workload: Workload, rank: RankState, t: float, event: e.RunStarted) -> Workload:
     started = replace(
-        _run(workload, event.run), phase=Phase.RUNNING, started_at=t, ended_at=None, place=0, ahead=()
+        _run(workload, event.run),
+        phase=Phase.RUNNING,
+        started_at=t,
+        ended_at=None,
+        place=0,
+        ahead=(),
+        failure=None,
+        receipt=None,
     )
     return _with_run(workload, started)
 
@@ -205,6 +226,8 @@ def _journal_truncated(workload: Workload, rank: RankState, t: float, event: e.J
 
 
 def _limit_set(workload: Workload, rank: RankState, t: float, event: e.LimitSet) -> Workload:
+    if rank.rank != 0:  # another agent's seconds
+        return workload
     limit = None if event.ends_at is None else Limit(event.limit, event.ends_at)
     return replace(workload, limit=limit)
 
