@@ -98,6 +98,7 @@ def _kubelet() -> dict[str, object]:
         "maxPods": 250,
         # A lost node is noticed after 25 s (--node-monitor-grace-period) instead of 50.
         "nodeLeaseDurationSeconds": 20,
+        "nodeStatusUpdateFrequency": "2s",  # GPUs that break or come are seen soon
         # Images cannot be pulled again here: never collect them, and evict only when really full.
         "imageGCHighThresholdPercent": 100,
         "imageMinimumGCAge": "240h",

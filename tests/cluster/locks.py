@@ -10,6 +10,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from .paths import CACHE
 from .processes import started_at
@@ -38,6 +39,32 @@ def exclusive(say: Callable[[str], None] = print) -> Iterator[None]:
             yield
         finally:
             lock.truncate(0)
+
+
+class Sharing:
+    """Several test sessions may use the cluster at once, but one that breaks a part of it must be alone."""
+
+    def __init__(self) -> None:
+        self._file: TextIO | None = None
+
+    def share(self) -> None:
+        """Wait until nobody breaks the cluster, and keep it whole from now on."""
+        self._lock(fcntl.LOCK_SH)
+
+    def alone(self) -> None:
+        """Wait until no other session shares the cluster, and keep them all out from now on."""
+        self._lock(fcntl.LOCK_EX)
+
+    def release(self) -> None:
+        """Let the others do as they like again."""
+        if self._file:
+            self._file.close()
+        self._file = None
+
+    def _lock(self, kind: int) -> None:
+        # Changing from shared to alone lets go first, so two sessions that both want it do not block each other.
+        self._file = self._file or (CACHE / "sharing.lock").open("a")
+        fcntl.flock(self._file, kind)
 
 
 def use() -> None:

@@ -26,7 +26,7 @@ _SYSCTLS = (
     "net.ipv6.conf.default.disable_ipv6",
 )
 # Written by the programs outside ROOT whatever they are told; removed unless they were there before.
-_OUTSIDE = (
+OUTSIDE = (
     *("/var/lib/cni", "/var/lib/kubelet", "/var/log/containers", "/var/log/pods", "/run/containerd"),
     *("/run/netns", "/etc/cni", "/opt/containerd", "/opt/cni"),
 )
@@ -70,7 +70,7 @@ def remember() -> None:
     before = {
         "tables": _tables(),
         "netns": _netns(),
-        "outside": [path for path in _OUTSIDE if Path(path).exists()],
+        "outside": [path for path in OUTSIDE if Path(path).exists()],
         "sysctls": {
             name: value for name in _SYSCTLS if (value := sh("sysctl", "-n", name, check=False).strip())
         },
@@ -116,7 +116,7 @@ def restore() -> None:
     for group in _cgroups():
         for folder, _, _ in os.walk(group, topdown=False):
             Path(folder).rmdir()
-    for path in _OUTSIDE:
+    for path in OUTSIDE:
         if path not in before["outside"]:
             shutil.rmtree(path, ignore_errors=True)
     BEFORE.unlink()

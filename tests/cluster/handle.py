@@ -1,0 +1,188 @@
+"""The cluster as tests see it: the one they were pointed at, else the one they start, else a reason to skip.
+
+`GPU_WORKBENCH_TEST_KUBECONFIG` points at another cluster; its worker image is `GPU_WORKBENCH_TEST_IMAGE`. What only our
+own cluster can do (stop a component, change the GPUs, cut the network) raises `Unavailable` there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import build, cluster, config, images, locks, network, packages
+from .components import components
+from .paths import ADMIN
+from .shell import ClusterError, sh, until
+
+
+class Unavailable(Exception):
+    """This machine or this cluster cannot do what a test needs; the message is the reason to skip it."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Names of the images that pods can use; `images/__init__.py` says what is in each."""
+
+    worker: str
+    no_ipykernel: str
+    no_python: str
+
+
+class Cluster:
+    """A Kubernetes to test on."""
+
+    def __init__(self, kubeconfig: Path, *, kubectl: str | Path = "kubectl") -> None:
+        self.kubeconfig = kubeconfig
+        self._kubectl = kubectl
+
+    @property
+    def images(self) -> Images:
+        """The images of this cluster."""
+        if not (worker := os.environ.get("GPU_WORKBENCH_TEST_IMAGE")):
+            raise Unavailable("GPU_WORKBENCH_TEST_IMAGE must name a worker image that this cluster can pull")
+        return Images(
+            worker=worker,
+            no_ipykernel=os.environ.get("GPU_WORKBENCH_TEST_IMAGE_NO_IPYKERNEL", "python:3.11-slim"),
+            no_python=os.environ.get("GPU_WORKBENCH_TEST_IMAGE_NO_PYTHON", "debian:bookworm-slim"),
+        )
+
+    def kubectl(self, *argv: object, data: str | None = None, check: bool = True, timeout: float = 90) -> str:
+        """Run kubectl and return its output; `data` is its standard input. Raises `ClusterError` when it fails."""
+        return sh(*self.command(*argv), data=data, check=check, timeout=timeout)
+
+    def command(self, *argv: object) -> list[str]:
+        """The words of a kubectl command for this cluster."""
+        return [str(word) for word in (self._kubectl, "--kubeconfig", self.kubeconfig, *argv)]
+
+    @contextmanager
+    def stream(self, *argv: object) -> Iterator[subprocess.Popen[str]]:
+        """A kubectl that goes on (port-forward, logs -f, get -w), its output to be read line by line; ended afterwards."""
+        process = subprocess.Popen(
+            self.command(*argv), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+        )
+        try:
+            with process:
+                try:
+                    yield process
+                finally:
+                    process.kill()
+        finally:
+            process.wait()
+
+    def allocatable_gpus(self) -> int:
+        """How many GPUs all nodes together offer to pods."""
+        nodes = json.loads(self.kubectl("get", "nodes", "-o", "json"))["items"]
+        return sum(int(node["status"].get("allocatable", {}).get("nvidia.com/gpu", 0)) for node in nodes)
+
+    def share(self) -> None:
+        """Before a test: wait until no other session has broken the cluster."""
+
+    def mend(self) -> None:
+        """After a test: make whole what it broke, and let others in again."""
+
+    def stop(self, component: str) -> None:
+        """Stop one program of the cluster, for example "kubelet", once no other test session is in the midst of a test."""
+        raise Unavailable(f"only the tests' own cluster can be broken (asked for: stop {component})")
+
+    def start(self, component: str) -> None:
+        """Start it again, and wait until it works."""
+        raise Unavailable(f"only the tests' own cluster can be broken (asked for: start {component})")
+
+    def restart(self, component: str) -> None:
+        """Stop it and start it again."""
+        self.stop(component)
+        self.start(component)
+
+    def set_gpus(self, count: int, *, unhealthy: Sequence[int] = ()) -> None:
+        """Let the node have other GPUs and wait until it offers them; those in `unhealthy` are broken."""
+        raise Unavailable(f"only the tests' own cluster has pretend GPUs (asked for: {count})")
+
+    def cut_off(self, address: str) -> AbstractContextManager[None]:
+        """While it lasts, nothing reaches this pod's address and nothing leaves it.
+
+        A port-forward still works: it enters the pod's network from inside.
+        """
+        raise Unavailable(f"only the tests' own cluster can be cut ({address})")
+
+
+class OwnCluster(Cluster):
+    """The cluster that the tests start themselves."""
+
+    def __init__(self) -> None:
+        super().__init__(ADMIN, kubectl=build.program("kubectl"))
+        self._sharing = locks.Sharing()
+        self._gpus_changed = False
+
+    @property
+    def images(self) -> Images:
+        return Images(images.WORKER, images.NO_IPYKERNEL, images.NO_PYTHON)
+
+    def share(self) -> None:
+        self._sharing.share()
+
+    def mend(self) -> None:
+        with locks.exclusive():
+            cluster.mend()
+        if self._gpus_changed:
+            self.set_gpus(config.GPUS)
+            self._gpus_changed = False
+        self._sharing.release()
+
+    def stop(self, component: str) -> None:
+        self._known(component)
+        self._sharing.alone()
+        cluster.stop(component)
+
+    def start(self, component: str) -> None:
+        self._known(component)
+        cluster.start(component)
+
+    def set_gpus(self, count: int, *, unhealthy: Sequence[int] = ()) -> None:
+        self._sharing.alone()
+        self._gpus_changed = True
+        config.gpus(count, unhealthy=unhealthy)
+        healthy = count - len(unhealthy)
+        until(f"{healthy} GPUs", 30, lambda: self.allocatable_gpus() == healthy, log="fakegpu")
+
+    @contextmanager
+    def cut_off(self, address: str) -> Iterator[None]:
+        network.cut(address, off=True)
+        try:
+            yield
+        finally:
+            network.cut(address, off=False)
+
+    def _known(self, component: str) -> None:
+        if component not in components():
+            raise ValueError(f"no component {component!r}; there are {', '.join(components())}")
+
+
+@contextmanager
+def session() -> Iterator[Cluster]:
+    """The cluster for one test session: chosen, started if need be, and afterwards left as it was found.
+
+    One that ran already stays; one started here goes when its last user leaves. Raises `Unavailable` with the reason
+    when there is none and none can be started, `ClusterError` when starting one fails.
+    """
+    if chosen := os.environ.get("GPU_WORKBENCH_TEST_KUBECONFIG"):
+        if not Path(chosen).is_file():
+            raise ClusterError(f"GPU_WORKBENCH_TEST_KUBECONFIG names {chosen}, which is not there")
+        yield Cluster(Path(chosen))
+        return
+    if reason := packages.cannot_run():
+        raise Unavailable(f"{reason}; or set GPU_WORKBENCH_TEST_KUBECONFIG")
+    with locks.exclusive():
+        cluster.up()
+        locks.use()
+    try:
+        yield OwnCluster()
+    finally:
+        with locks.exclusive():
+            locks.leave()
+            if not locks.kept() and not locks.users():
+                cluster.down()

@@ -1,0 +1,112 @@
+"""The test cluster leaves this machine as it was: after a good start, after a failed one, after a test session."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from . import cluster, locks, packages, processes
+from .handle import session
+from .images import WORKER
+from .network import OUTSIDE
+from .paths import CACHE, LOGS
+from .shell import sh
+
+pytestmark = [pytest.mark.cluster_teardown, pytest.mark.timeout(240)]
+
+_VOLATILE = ("net.netfilter.nf_conntrack_count", "net.ipv4.tcp_fastopen_key")
+
+
+def machine() -> dict[str, object]:
+    """All of this machine that a cluster touches."""
+    settings = (line.partition(" = ") for line in sh("sysctl", "-a", check=False).splitlines())
+    return {
+        "processes": sorted(_processes()),
+        "mounts": sorted(Path("/proc/mounts").read_text().splitlines()),
+        "network namespaces": sh("ip", "netns", "list"),
+        "links": sorted(file.name for file in Path("/sys/class/net").iterdir()),
+        "firewall": sh("nft", "list", "ruleset"),
+        "routes": sh("ip", "route", "show", "table", "all"),
+        "cgroups": sorted(str(path) for path in Path("/sys/fs/cgroup").glob("**/kubepods*")),
+        "folders": sorted(path for path in OUTSIDE if Path(path).exists()),
+        "sysctls": {
+            key: value
+            for key, _, value in settings
+            if key.startswith(("net.", "vm.", "kernel.panic", "kernel.keys")) and key not in _VOLATILE
+        },
+    }
+
+
+def _processes() -> Iterator[str]:
+    """The command lines that have to do with the cluster's folder."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(CACHE) in words:
+            yield words
+
+
+def cli(*argv: str) -> list[str]:
+    return [sys.executable, "-m", "tests.cluster", *argv]
+
+
+@pytest.fixture
+def before() -> dict[str, object]:
+    """The machine without a cluster; a cluster that somebody wants is left alone."""
+    if reason := packages.cannot_run():
+        pytest.skip(reason)
+    with locks.exclusive():
+        if locks.kept() or locks.users():
+            pytest.skip("the test cluster is kept or in use; `make cluster-down` first")
+        cluster.prepare()
+        cluster.down()
+    sh("nft", "list", "ruleset")  # loads the kernel's part, so that its settings are there before and after
+    return machine()
+
+
+def test_two_starts_at_once_make_one_cluster_and_down_leaves_nothing(before: dict[str, object]) -> None:
+    both = [subprocess.Popen(cli("up"), stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert sum("waiting for process" in text for text in said) == 1
+    assert sum("the cluster is up" in text for text in said) == 1
+    assert all("export KUBECONFIG=" in text for text in said)
+
+    cluster.kubectl("run", "left-over", f"--image={WORKER}", "--restart=Never", "--", "sleep", "1000")
+    cluster.kubectl("wait", "--for=jsonpath={.status.phase}=Running", "pod/left-over", "--timeout=60s")
+    subprocess.run(cli("down"), check=True)
+    after = machine()
+    for part, was in before.items():
+        assert after[part] == was, part
+
+
+def test_failed_start_is_undone_and_says_which_log_to_read(before: dict[str, object]) -> None:
+    with socket.create_server(("127.0.0.1", 2379)):  # etcd's
+        ended = subprocess.run(cli("up"), check=False, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert str(LOGS / "etcd.log") in ended.stderr
+    assert "address already in use" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    after = machine()
+    for part, was in before.items():
+        assert after[part] == was, part
+
+
+def test_session_takes_down_what_it_started_and_leaves_what_it_found(before: dict[str, object]) -> None:
+    second = "from tests.cluster.handle import session\nwith session(): pass"
+    with session():
+        api_server = processes.running()["kube-apiserver"]
+        subprocess.run([sys.executable, "-c", second], check=True)
+        assert processes.running()["kube-apiserver"] == api_server
+        refused = subprocess.run(cli("down"), check=False, capture_output=True, text=True)
+        assert refused.returncode == 1
+        assert "in use by process" in refused.stderr
+    assert not cluster.is_up()
+    assert machine()["processes"] == before["processes"]
