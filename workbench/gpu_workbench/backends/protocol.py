@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gpu_workbench.backends.http import Channel
+from gpu_workbench.backends.channel import Channel
 from gpu_workbench.core.facts import Facts
 from gpu_workbench.core.spec import Handle, WorkloadSpec
 

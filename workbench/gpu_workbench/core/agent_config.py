@@ -55,6 +55,10 @@ class AgentConfig:
         orphan_limit: Seconds without a client and without a running cell after which it ends itself.
         time_limit: Seconds after which it ends whatever it does; ``None`` for never.
         journal_limit: Bytes of journal kept on disk.
+        values_limit: Bytes of one value that is accepted.
+        store_dir: Folder that outlives the agent, for results and journal; empty for none.
+        linger: Seconds that the agent of a finished job stays, so that results can be fetched.
+        echo: Write the user's output to the agent's own stdout and stderr too.
         termination_file: Where the terminal record goes; empty for nowhere.
         python: The interpreter for the user's code; empty for the agent's own.
     """
@@ -75,6 +79,10 @@ class AgentConfig:
     orphan_limit: float = ORPHAN_LIMIT
     time_limit: float | None = None
     journal_limit: int = 512 * 2**20
+    values_limit: int = 64 * 2**30
+    store_dir: str = ""
+    linger: float = 120.0
+    echo: bool = True
     termination_file: str = ""
     python: str = ""
 

@@ -165,9 +165,8 @@ class RunSpec:
         id: The client's own id for it, 12 hexadecimal digits.
         cell: The source as the user wrote it, without the magic line.
         out: Names to bring back.
-        filename: What tracebacks call the cell.
-        line: How many lines of the notebook's cell are above ``cell``, so that line numbers agree.
-        quiet: Do not show the value of the last expression.
+        magic: The magic line above the cell, so that line numbers agree with the notebook's.
+        count: The cell's number in the notebook, so that prompts and tracebacks agree with it.
     """
 
     id: str
@@ -176,9 +175,8 @@ class RunSpec:
     notebook: str = ""
     cell_id: str = ""
     out: tuple[str, ...] = ()
-    filename: str = ""
-    line: int = 1
-    quiet: bool = False
+    magic: str = ""
+    count: int = 0
 
 
 @dataclass(frozen=True)

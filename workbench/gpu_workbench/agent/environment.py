@@ -1,0 +1,37 @@
+"""The environment of the payload: the container's own, with writable homes for everything that wants one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from gpu_workbench.core.agent_config import AgentConfig
+
+_OURS = ("GPU_WORKBENCH_TOKEN",)
+
+
+def payload_environment(config: AgentConfig, *, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Environment variables for user code.
+
+    Args:
+        config: Of this agent.
+        base: What to start from; this process's own environment by default.
+    """
+    env = {key: value for key, value in (os.environ if base is None else base).items() if key not in _OURS}
+    env["GPU_WORKBENCH_WORKLOAD"] = config.workload
+    env.setdefault("PYTHONUNBUFFERED", "1")
+    if not _writable_home(env.get("HOME", "")):
+        home = Path(config.state_dir) / "home"
+        home.mkdir(mode=0o700, exist_ok=True)
+        env["HOME"] = str(home)
+    scratch = Path(config.state_dir) / "scratch"
+    scratch.mkdir(mode=0o700, exist_ok=True)
+    env["IPYTHONDIR"] = str(scratch / "ipython")
+    env["JUPYTER_RUNTIME_DIR"] = str(scratch / "runtime")
+    env.setdefault("USER", "user")  # getpass.getuser() fails for an unknown user id without it
+    return env
+
+
+def _writable_home(home: str) -> bool:
+    return bool(home) and os.access(home, os.W_OK)

@@ -1,0 +1,142 @@
+"""The working directory as a mirror of the project folder: contents by hash first, then the layout in one go."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from gpu_workbench.core.wire import Json, JsonObject
+from gpu_workbench.transport.server import HttpError
+
+_HASH = re.compile(r"[0-9a-f]{16,128}")
+
+
+def content_hash(content: bytes) -> str:
+    """The name of a content: BLAKE2b, 128 bits."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class WantedFile:
+    """A file of the mirror."""
+
+    path: PurePosixPath
+    hash: str
+    mode: int
+
+
+@dataclass
+class Mirror:
+    """The files this agent laid out, and the contents it holds.
+
+    Args:
+        work_dir: Where files go.
+        contents: Folder of contents by hash.
+    """
+
+    work_dir: Path
+    contents: Path
+    laid: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.contents.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._record = self.contents / "laid.json"
+        if self._record.exists():
+            self.laid = json.loads(self._record.read_text())
+
+    def missing(self, manifest: JsonObject) -> list[str]:
+        """Hashes of wanted contents that are neither held nor laid out already."""
+        files, _ = _wanted(manifest)
+        here = {self.laid.get(str(item.path)): item.path for item in files}
+        return sorted(
+            {
+                item.hash
+                for item in files
+                if item.hash not in here and not (self.contents / item.hash).exists()
+            }
+        )
+
+    def put(self, digest: str, content: bytes) -> None:
+        """Hold a content.
+
+        Raises:
+            HttpError: 400, it is not what its hash says.
+        """
+        if not _HASH.fullmatch(digest) or content_hash(content) != digest:
+            raise HttpError(400, "bad-hash", "The content is not what its hash says")
+        _write(self.contents / digest, content, 0o600)
+
+    def commit(self, manifest: JsonObject) -> list[str]:
+        """Write what differs from the wanted mirror and remove what it names; returns the paths touched.
+
+        Raises:
+            HttpError: 409, a content is missing.
+        """
+        files, removed = _wanted(manifest)
+        touched = []
+        for item in files:
+            path = str(item.path)
+            if self.laid.get(path) == item.hash and (self.work_dir / path).exists():
+                continue
+            source = self.contents / item.hash
+            if not source.exists():
+                raise HttpError(409, "missing-content", f"The content of {path} was not sent")
+            _write(self._inside(item.path), source.read_bytes(), item.mode)
+            self.laid[path] = item.hash
+            touched.append(path)
+        for gone in removed:
+            self._inside(gone).unlink(missing_ok=True)
+            self.laid.pop(str(gone), None)
+            touched.append(str(gone))
+        self._record.write_text(json.dumps(self.laid))
+        for item in files:
+            (self.contents / item.hash).unlink(missing_ok=True)
+        return touched
+
+    def _inside(self, path: PurePosixPath) -> Path:
+        """``path`` within the working directory, its folders made; a link must not lead out of it."""
+        target = self.work_dir / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        root = self.work_dir.resolve()
+        if not target.parent.resolve().is_relative_to(root):
+            raise HttpError(400, "bad-path", f"{path} leads out of the working directory")
+        return target
+
+
+def _wanted(manifest: JsonObject) -> tuple[list[WantedFile], list[PurePosixPath]]:
+    files, removed = manifest.get("files"), manifest.get("remove")
+    if not isinstance(files, dict) or not isinstance(removed, list | None):
+        raise HttpError(400, "bad-manifest", "A manifest has files and what to remove")
+    wanted = []
+    for path, facts in files.items():
+        digest = facts.get("hash") if isinstance(facts, dict) else None
+        mode = facts.get("mode", 0o644) if isinstance(facts, dict) else None
+        if not isinstance(digest, str) or not _HASH.fullmatch(digest) or not isinstance(mode, int):
+            raise HttpError(400, "bad-manifest", f"{path} has no hash")
+        wanted.append(WantedFile(_relative(path), digest, mode & 0o777))
+    return wanted, [_relative(path) for path in removed or []]
+
+
+def _relative(path: Json) -> PurePosixPath:
+    pure = PurePosixPath(str(path))
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+        raise HttpError(400, "bad-path", f"{path} is not a path within the project")
+    return pure
+
+
+def _write(target: Path, content: bytes, mode: int) -> None:
+    """Write by renaming, so that nobody ever reads half a file."""
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".gwb-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,131 @@
+"""NVML, once a second, in a thread of its own: a driver that hangs holds up nothing else.
+
+Source: the NVML API reference. What a device does not give is missing with NVML's own reason, never 0.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from gpu_workbench.core.model import GpuDevice, GpuSample
+
+INTERVAL = 1.0
+"""Seconds between two samples."""
+
+_THROTTLE = {
+    0x4: "power limit",
+    0x8: "hardware slowdown",
+    0x10: "sync boost",
+    0x20: "heat (software)",
+    0x40: "heat (hardware)",
+    0x80: "power brake",
+}
+
+
+def load_nvml() -> Any:
+    """The NVML module, initialised.
+
+    Raises:
+        Exception: there is no driver, or it does not answer; its words are fit for people.
+    """
+    try:
+        from _gwb_vendor import pynvml
+    except ImportError:
+        import pynvml
+    pynvml.nvmlInit()
+    return pynvml
+
+
+class GpuSampler:
+    """Samples all visible devices and calls ``deliver`` from its thread.
+
+    Args:
+        deliver: Given the samples of one moment.
+    """
+
+    def __init__(self, deliver: Callable[[tuple[GpuSample, ...]], None]) -> None:
+        self._deliver = deliver
+        self._stop = threading.Event()
+        self._nvml: Any = None
+        self._handles: list[Any] = []
+        self.devices: tuple[GpuDevice, ...] = ()
+        self.missing = ""
+        """Why there are no devices; empty where there are some."""
+
+    def start(self) -> None:
+        """Find the devices and begin to sample them, if there are any."""
+        try:
+            self._nvml = load_nvml()
+            count = self._nvml.nvmlDeviceGetCount()
+            self._handles = [self._nvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)]
+            self.devices = tuple(self._device(index) for index in range(count))
+        except Exception as error:
+            self.missing = str(error) or type(error).__name__
+            return
+        if self.devices:
+            threading.Thread(target=self._run, name="gpu-workbench NVML", daemon=True).start()
+        else:
+            self.missing = "the driver sees no device"
+
+    def stop(self) -> None:
+        """End the thread after its present sample."""
+        self._stop.set()
+
+    def _device(self, index: int) -> GpuDevice:
+        nvml, handle = self._nvml, self._handles[index]
+        name = _text(nvml.nvmlDeviceGetName(handle))
+        total, _ = self._figure(lambda: int(nvml.nvmlDeviceGetMemoryInfo(handle).total))
+        uuid, _ = self._figure(lambda: _text(nvml.nvmlDeviceGetUUID(handle)))
+        return GpuDevice(
+            index=index, name=name, uuid=uuid or "", memory_total=total, simulated="SIMULATED" in name
+        )
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while not self._stop.is_set():
+            self._deliver(self.sample())
+            due = max(due + INTERVAL, time.monotonic())
+            self._stop.wait(due - time.monotonic())
+
+    def sample(self) -> tuple[GpuSample, ...]:
+        """All devices now."""
+        return tuple(self._sample(index) for index in range(len(self._handles)))
+
+    def _sample(self, index: int) -> GpuSample:
+        nvml, handle = self._nvml, self._handles[index]
+        readers: dict[str, Callable[[], Any]] = {
+            "utilisation": lambda: float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu),
+            "memory_used": lambda: int(nvml.nvmlDeviceGetMemoryInfo(handle).used),
+            "memory_total": lambda: int(nvml.nvmlDeviceGetMemoryInfo(handle).total),
+            "temperature": lambda: float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+            "power": lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000.0,
+            "clock": lambda: float(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
+            "clock_max": lambda: float(nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM)),
+            "throttle": lambda: _throttle(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)),
+        }
+        figures: dict[str, Any] = {}
+        missing: dict[str, str] = {}
+        for name, read in readers.items():
+            value, reason = self._figure(read)
+            if reason:
+                missing[name] = reason
+            else:
+                figures[name] = value
+        return GpuSample(index=index, missing=missing, **figures)
+
+    def _figure(self, read: Callable[[], Any]) -> tuple[Any, str]:
+        try:
+            return read(), ""
+        except Exception as error:
+            return None, str(error) or type(error).__name__
+
+
+def _throttle(bits: int) -> tuple[str, ...]:
+    return tuple(word for bit, word in _THROTTLE.items() if bits & bit)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,86 @@
+"""Starts an ipykernel whose output is lossless and whose variables can be reached through a socket.
+
+Called by the agent as ``python agent.pyz kernel CONNECTION_FILE VALUES_SOCKET``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from gpu_workbench.agent.inkernel import text_progress
+from gpu_workbench.agent.inkernel.outputs import keep_every_message, stream_class
+from gpu_workbench.agent.inkernel.values import ValuesServer
+
+NO_IPYKERNEL = 65
+"""Exit code: the image has no ipykernel."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(connection_file: str, values_socket: str) -> None:
+    """Run the kernel until it is told to stop."""
+    _end_with_the_agent()
+    _look_like_a_user_process()
+    try:
+        from ipykernel.iostream import OutStream
+        from ipykernel.kernelapp import IPKernelApp
+    except ImportError as error:
+        sys.stderr.write(f"ipykernel cannot be imported: {error}\n")
+        raise SystemExit(NO_IPYKERNEL) from None
+    text_progress.install()
+    app = _app_class(IPKernelApp)(connection_file=connection_file)
+    app.outstream_class = _named_class(stream_class(OutStream))
+    app.initialize([])
+    values = ValuesServer(Path(values_socket), app)
+    values.start()
+    app.start()
+
+
+def _app_class(base: type) -> type:
+    class SessionKernelApp(base):  # type: ignore[misc]
+        def _bind_socket(self, s: Any, port: int) -> Any:
+            if s.getsockopt(_zmq().TYPE) in (_zmq().PUB, _zmq().XPUB):
+                keep_every_message(s)
+            return super()._bind_socket(s, port)
+
+        def log_connection_info(self) -> None:
+            """Say nothing: nobody else is to connect."""
+
+        def init_path(self) -> None:
+            super().init_path()
+            archive = sys.argv[0]
+            sys.path[:] = [entry for entry in sys.path if entry != archive]
+            if "" not in sys.path:
+                sys.path.insert(0, "")
+            sys.path.append(archive)
+
+    return SessionKernelApp
+
+
+def _zmq() -> Any:
+    import zmq
+
+    return zmq
+
+
+def _named_class(cls: type) -> str:
+    """A dotted name under which ipykernel can import ``cls``: its setting takes no class."""
+    setattr(sys.modules[__name__], cls.__name__, cls)
+    return f"{__name__}.{cls.__name__}"
+
+
+def _end_with_the_agent() -> None:
+    """Die when the agent dies; a kernel nobody can reach must not hold GPUs."""
+    os.setpgid(0, 0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _look_like_a_user_process() -> None:
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    os.environ.pop("JPY_PARENT_PID", None)

@@ -1,0 +1,77 @@
+"""Output that is not lost: back-pressure from the journal up to the cell's own ``print``.
+
+By default ipykernel's IOPub socket drops messages when its reader is slow, and ``write`` collects without bound. Here the
+socket waits instead, and a writer that is far ahead waits for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import sys
+import termios
+import time
+from typing import Any
+
+PENDING_LIMIT = 1024 * 1024
+"""Characters a stream may hold before its writer waits for them to be sent."""
+
+MESSAGES_LIMIT = 64
+"""Messages in the socket's own queue."""
+
+_WAIT = 24 * 3600.0
+
+
+def keep_every_message(socket: Any) -> None:
+    """Let a PUB or XPUB socket wait for a slow reader instead of dropping what it should have had."""
+    import zmq
+
+    socket.setsockopt(zmq.SNDHWM, MESSAGES_LIMIT)
+    socket.setsockopt(zmq.XPUB_NODROP, 1)
+
+
+def stream_class(base: type) -> type:
+    """ipykernel's output stream, with a bound on what it holds.
+
+    Args:
+        base: ``ipykernel.iostream.OutStream`` of this image.
+    """
+
+    class BoundedOutStream(base):  # type: ignore[misc]
+        flush_timeout = _WAIT
+        _held = 0
+
+        def write(self, string: str) -> Any:
+            count = super().write(string)
+            self._held += len(string)
+            if self._held >= PENDING_LIMIT and self._is_master_process():
+                self._held = 0
+                self.flush()
+            return count
+
+        def _flush(self) -> None:
+            self._held = 0
+            super()._flush()
+
+    return BoundedOutStream
+
+
+def drain() -> None:
+    """Send all that was written so far, by Python and below it, to the file descriptors."""
+    for stream in (sys.stdout, sys.stderr):
+        _wait_for_descriptor(getattr(stream, "_fid", None))
+        with contextlib.suppress(ValueError, OSError):  # a cell may have closed its own stdout
+            stream.flush()
+
+
+def _wait_for_descriptor(descriptor: int | None, *, patience: float = 2.0) -> None:
+    """Wait until the thread that reads this pipe has emptied it."""
+    end = time.monotonic() + patience
+    while descriptor is not None and time.monotonic() < end:
+        try:
+            held = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0")
+        except OSError:
+            return
+        if not any(held):
+            return
+        time.sleep(0.001)

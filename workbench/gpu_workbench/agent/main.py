@@ -1,0 +1,92 @@
+"""The agent's entry: ``python agent.pyz --config FILE``, and ``python agent.pyz kernel …`` for the kernel it starts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import ssl
+import sys
+from pathlib import Path
+
+from gpu_workbench.agent.record import write_record
+from gpu_workbench.agent.routes import VERSION, Routes
+from gpu_workbench.agent.service import Service
+from gpu_workbench.core.agent_config import AgentConfig, load_agent_config
+from gpu_workbench.core.model import Phase
+from gpu_workbench.transport.server import Server
+
+BACKLOG = 128
+
+
+def main(arguments: list[str]) -> int:
+    """Run what the arguments say; returns the exit code."""
+    if len(arguments) == 3 and arguments[0] == "kernel":
+        from gpu_workbench.agent.inkernel.launcher import main as kernel
+
+        kernel(arguments[1], arguments[2])
+        return 0
+    if len(arguments) == 2 and arguments[0] == "--config":
+        return asyncio.run(run_agent(load_agent_config(Path(arguments[1]).read_text())))
+    sys.stderr.write("usage: agent.pyz --config FILE\n")
+    return 2
+
+
+def own_command() -> list[str]:
+    """How this very agent was started: interpreter and archive, or interpreter and module."""
+    archive = Path(sys.argv[0])
+    if archive.suffix == ".pyz":
+        return [sys.executable, str(archive)]
+    return [sys.executable, "-m", "gpu_workbench.agent"]
+
+
+async def run_agent(config: AgentConfig) -> int:
+    """Serve one workload until it ends."""
+    os.umask(0o077)
+    Path(config.state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+    Path(config.work_dir).mkdir(parents=True, exist_ok=True)
+    service = Service(config, command=own_command())
+    routes = Routes(service, token=Path(config.token_file).read_text().strip())
+    server = Server(routes, headers={"gpu-workbench-version": VERSION}, tls=_tls(config))
+    server.start(_listeners(config))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, service.stop, f"it got {number.name}")
+    phase = await service.run()
+    write_record(config, service, phase)
+    await asyncio.sleep(0.3)  # clients read the last events
+    await server.close()
+    service.journal.close()
+    return 0 if phase in (Phase.SUCCEEDED, Phase.STOPPED) else _exit_code(service)
+
+
+def _exit_code(service: Service) -> int:
+    failure = service.failure
+    return failure.exit_code if failure is not None and failure.exit_code else 1
+
+
+def _tls(config: AgentConfig) -> ssl.SSLContext | None:
+    if not config.cert_file:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(config.cert_file, config.key_file)
+    return context
+
+
+def _listeners(config: AgentConfig) -> list[socket.socket]:
+    if config.listen.socket:
+        path = Path(config.listen.socket)
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        path.chmod(0o600)
+    else:
+        dual = socket.has_dualstack_ipv6()
+        family = socket.AF_INET6 if dual else socket.AF_INET
+        listener = socket.create_server(
+            (config.listen.host, config.listen.port), family=family, dualstack_ipv6=dual
+        )
+    listener.listen(BACKLOG)
+    return [listener]

@@ -1,0 +1,222 @@
+"""The agent's HTTP, version 1: who may ask, what can be asked, and the answers. Described in the reference documentation."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import json
+import re
+import urllib.parse
+from collections.abc import Awaitable, Callable
+
+from gpu_workbench.agent.service import Service
+from gpu_workbench.core.errors import ProtocolError
+from gpu_workbench.core.events import Cursor
+from gpu_workbench.core.spec import RunSpec
+from gpu_workbench.core.wire import Json, JsonObject, decode
+from gpu_workbench.transport.server import HttpError, Request, Response, Upgrade
+from gpu_workbench.transport.websocket import WebSocket
+
+VERSION = "1"
+PING_INTERVAL = 20.0
+"""Seconds between two signs of life on a journal stream; after three without an answer the client counts as gone."""
+
+_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+Route = Callable[[Request, str], Awaitable["Response | Upgrade"]]
+
+
+class Routes:
+    """Answers requests for a :class:`Service`.
+
+    Args:
+        service: What is asked.
+        token: What every request must show.
+    """
+
+    def __init__(self, service: Service, *, token: str) -> None:
+        self._service = service
+        self._token = f"Bearer {token}".encode()
+        self._routes: list[tuple[str, re.Pattern[str], Route]] = [
+            ("GET", re.compile("/v1/state"), self._state),
+            ("GET", re.compile("/v1/journal"), self._journal),
+            ("PUT", re.compile("/v1/runs/([^/]+)"), self._put_run),
+            ("POST", re.compile("/v1/runs/([^/]+)/interrupt"), self._interrupt),
+            ("POST", re.compile("/v1/runs/([^/]+)/input"), self._input),
+            ("PUT", re.compile("/v1/values/([^/]+)"), self._put_value),
+            ("GET", re.compile("/v1/values/([^/]+)"), self._get_value),
+            ("POST", re.compile("/v1/files/(missing|commit)"), self._files),
+            ("PUT", re.compile("/v1/files/([0-9a-f]+)"), self._put_file),
+            ("POST", re.compile("/v1/imports/missing"), self._imports),
+            ("POST", re.compile("/v1/keep"), self._keep),
+            ("POST", re.compile("/v1/stop"), self._stop),
+        ]
+
+    async def __call__(self, request: Request) -> Response | Upgrade:
+        """Answer one request.
+
+        Raises:
+            HttpError: whatever is wrong with it.
+        """
+        shown = request.headers.get("authorization", "").encode("latin-1")
+        if not hmac.compare_digest(shown, self._token):
+            raise HttpError(401, "unauthorized", "The token is missing or wrong")
+        self._service.heard_from_client()
+        allowed = False
+        for method, pattern, route in self._routes:
+            if found := pattern.fullmatch(request.path):
+                if method == request.method:
+                    part = urllib.parse.unquote(found[1]) if found.groups() else ""
+                    return await self._guarded(route, request, part)
+                allowed = True
+        if allowed:
+            raise HttpError(405, "method-not-allowed", f"{request.path} does not take {request.method}")
+        raise HttpError(404, "unknown-route", f"There is nothing at {request.path}")
+
+    async def _guarded(self, route: Route, request: Request, part: str) -> Response | Upgrade:
+        try:
+            return await route(request, part)
+        except ProtocolError as error:
+            raise HttpError(400, "bad-request", str(error)) from None
+        except (FileNotFoundError, ConnectionError):
+            raise HttpError(503, "no-session", "The session's process is not there at the moment") from None
+
+    async def _state(self, request: Request, part: str) -> Response:
+        return Response.of(self._service.state())
+
+    async def _journal(self, request: Request, part: str) -> Upgrade:
+        after = Cursor.parse(request.query.get("after", ""))
+
+        async def serve(socket: WebSocket) -> None:
+            with self._service.client():
+                await stream_journal(self._service, socket, after)
+
+        return Upgrade(serve)
+
+    async def _put_run(self, request: Request, part: str) -> Response:
+        if not _RUN_ID.fullmatch(part):
+            raise HttpError(400, "bad-request", "That is not a run's id")
+        spec = decode(RunSpec, {**await request.json(), "id": part})
+        answer, new = self._service.payload.submit(spec)
+        return Response.of(answer, status=201 if new else 200)
+
+    async def _interrupt(self, request: Request, part: str) -> Response:
+        grade = (await request.json()).get("grade", 1)
+        return Response.of(
+            self._service.payload.interrupt(part, grade=grade if isinstance(grade, int) else 1)
+        )
+
+    async def _input(self, request: Request, part: str) -> Response:
+        form = await request.json()
+        self._service.payload.answer(part, request=str(form.get("request")), value=str(form.get("value", "")))
+        return Response.of({})
+
+    async def _put_value(self, request: Request, part: str) -> Response:
+        limit = self._service.config.values_limit
+        if request.length > limit:
+            raise HttpError(413, "too-large", f"{part} has {request.length} bytes; {limit} are accepted")
+        if not part.isidentifier():
+            raise HttpError(400, "bad-request", f"{part!r} is not a variable's name")
+        await self._service.payload.put_value(
+            name=part,
+            codec=request.query.get("codec", ""),
+            length=request.length,
+            run=request.query.get("run", ""),
+            readinto=request.readinto,
+        )
+        return Response.of({"generation": self._service.payload.generation}, status=201)
+
+    async def _get_value(self, request: Request, part: str) -> Response:
+        head, sender = await self._service.payload.get_value(part, run=request.query.get("run", ""))
+        length = head["length"]
+        assert isinstance(length, int)
+        return Response(
+            headers={
+                "content-type": "application/octet-stream",
+                "gpu-workbench-codec": str(head["codec"]),
+                "gpu-workbench-type": urllib.parse.quote(str(head["type"])),
+            },
+            length=length,
+            sender=sender,
+        )
+
+    async def _files(self, request: Request, part: str) -> Response:
+        manifest = await request.json()
+        if part == "missing":
+            wanted: list[Json] = list(self._service.mirror.missing(manifest))
+            return Response.of({"missing": wanted})
+        touched = self._service.mirror.commit(manifest)
+        reload_ = manifest.get("reload")
+        answer: JsonObject = {"written": list(touched)}
+        if isinstance(reload_, list) and reload_:
+            answer.update(await self._service.payload.ask(op="reload", modules=reload_))
+        return Response.of(answer)
+
+    async def _put_file(self, request: Request, part: str) -> Response:
+        content = await request.body(limit=self._service.config.values_limit)
+        await asyncio.to_thread(self._service.mirror.put, part, content)
+        return Response.of({}, status=201)
+
+    async def _imports(self, request: Request, part: str) -> Response:
+        modules = (await request.json()).get("modules")
+        return Response.of(await self._service.payload.ask(op="missing", modules=modules or []))
+
+    async def _keep(self, request: Request, part: str) -> Response:
+        seconds = (await request.json()).get("seconds")
+        if not isinstance(seconds, int | float) or seconds <= 0:
+            raise HttpError(400, "bad-request", "For how many seconds?")
+        return Response.of({"ends_at": self._service.keep(float(seconds))})
+
+    async def _stop(self, request: Request, part: str) -> Response:
+        reason = str((await request.json()).get("reason") or "it was stopped")
+        self._service.stop(reason)
+        return Response.of({})
+
+
+async def stream_journal(service: Service, socket: WebSocket, after: Cursor) -> None:
+    """Send journal chunks until the client is gone."""
+    if after.epoch and after.epoch != service.journal.epoch:
+        changed: JsonObject = {"type": "EpochChanged", "lost": str(after)}
+        await socket.send(_line(changed))
+    listening = asyncio.create_task(_listen(socket))
+    sending = asyncio.create_task(_send(service, socket, after))
+    try:
+        await asyncio.wait({listening, sending}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (listening, sending):
+            task.cancel()
+        await asyncio.gather(listening, sending, return_exceptions=True)
+
+
+async def _send(service: Service, socket: WebSocket, after: Cursor) -> None:
+    async for chunk in service.journal.read(after):
+        await socket.send(chunk)
+
+
+async def _listen(socket: WebSocket) -> None:
+    """Answer pings, and notice a client that is gone without a word."""
+
+    async def ping() -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(ConnectionError):
+            while loop.time() - socket.last_heard < 3 * PING_INTERVAL:
+                await asyncio.sleep(PING_INTERVAL)
+                await socket.ping()
+
+    pinging = asyncio.create_task(ping())
+    receiving = asyncio.create_task(_drain(socket))
+    try:
+        await asyncio.wait({pinging, receiving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        pinging.cancel()
+        receiving.cancel()
+
+
+async def _drain(socket: WebSocket) -> None:
+    while await socket.receive() is not None:
+        pass
+
+
+def _line(form: JsonObject) -> bytes:
+    return json.dumps(form).encode() + b"\n"

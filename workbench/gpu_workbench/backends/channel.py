@@ -1,0 +1,175 @@
+"""The way to one agent: its HTTP routes as functions, over whatever connection a backend can make."""
+
+from __future__ import annotations
+
+import ssl
+import urllib.parse
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+
+from gpu_workbench.core import errors
+from gpu_workbench.core.spec import RunSpec
+from gpu_workbench.core.wire import Json, JsonObject, encode
+from gpu_workbench.transport.client import Client, Connect, Reply
+from gpu_workbench.transport.streams import Buffer
+from gpu_workbench.transport.websocket import WebSocket
+
+VERSION = "1"
+
+_ERRORS: Mapping[str, type[errors.WorkbenchError]] = {
+    "unknown-name": errors.NotFound,
+    "unknown-run": errors.NotFound,
+    "over": errors.Conflict,
+    "busy": errors.Conflict,
+    "not-picklable": errors.NotPicklable,
+    "too-large": errors.TooLarge,
+    "forged": errors.ForgedValue,
+    "no-session": errors.SessionLost,
+}
+
+
+class Channel:
+    """Speaks version 1 of the agent's HTTP.
+
+    Args:
+        connect: Gives a connected socket to the agent.
+        token: The workload's bearer token.
+        certificate: The workload's certificate, PEM; ``None`` where the socket itself is private.
+    """
+
+    def __init__(self, *, connect: Connect, token: str, certificate: str | None = None) -> None:
+        self._client = Client(
+            connect=connect,
+            token=token,
+            tls=_pinned_context() if certificate else None,
+            pinned=ssl.PEM_cert_to_DER_cert(certificate) if certificate else None,
+        )
+
+    def close(self) -> None:
+        """Let go of idle connections."""
+        self._client.close()
+
+    async def state(self) -> JsonObject:
+        """What the agent is doing."""
+        return await self._json("GET", "/v1/state")
+
+    async def journal(self, after: str) -> AsyncIterator[bytes]:
+        """Chunks of whole journal lines after a cursor, then live, until the connection ends.
+
+        Raises:
+            Unreachable: no connection could be made.
+        """
+        socket = await self.journal_socket(after)
+        try:
+            while (chunk := await socket.receive()) is not None:
+                yield chunk
+        finally:
+            await socket.close()
+
+    async def journal_socket(self, after: str) -> WebSocket:
+        """The WebSocket under :meth:`journal`."""
+        return await self._client.websocket("/v1/journal", query={"after": after} if after else None)
+
+    async def put_run(self, spec: RunSpec) -> JsonObject:
+        """Queue a run; the same id again is harmless."""
+        return await self._json("PUT", f"/v1/runs/{spec.id}", form=encode(spec))
+
+    async def interrupt(self, run: str, *, grade: int) -> JsonObject:
+        """1: KeyboardInterrupt, or out of the queue. 2: the payload is restarted."""
+        return await self._json("POST", f"/v1/runs/{run}/interrupt", form={"grade": grade})
+
+    async def answer(self, run: str, *, request: str, value: str) -> None:
+        """Answer a request for input; the first answer wins."""
+        await self._json("POST", f"/v1/runs/{run}/input", form={"request": request, "value": value})
+
+    async def put_value(
+        self,
+        name: str,
+        *,
+        codec: str,
+        length: int,
+        chunks: Iterable[Buffer],
+        run: str = "",
+        digest: str = "",
+        progress: Callable[[int], None] | None = None,
+    ) -> JsonObject:
+        """Send a value; with ``run`` it is bound just before that run starts."""
+        query = {"codec": codec, **({"run": run} if run else {}), **({"digest": digest} if digest else {})}
+        reply = await self._client.request(
+            "PUT", f"/v1/values/{_part(name)}", query=query, body=chunks, length=length, progress=progress
+        )
+        return await self._checked(reply)
+
+    async def get_value(self, name: str, *, run: str = "") -> Reply:
+        """A value's bytes, to be read from the reply; its codec is in the headers.
+
+        Raises:
+            NotFound: there is no such name.
+            NotPicklable: it has no faithful copy.
+        """
+        reply = await self._client.request(
+            "GET", f"/v1/values/{_part(name)}", query={"run": run} if run else None
+        )
+        if reply.status != 200:
+            await self._checked(reply)
+        return reply
+
+    async def missing_files(self, manifest: JsonObject) -> list[str]:
+        """Which contents of a wanted mirror the agent lacks, by hash."""
+        found = (await self._json("POST", "/v1/files/missing", form=manifest)).get("missing")
+        return [str(item) for item in found] if isinstance(found, list) else []
+
+    async def put_file(self, digest: str, content: bytes) -> None:
+        """Send the content of a file."""
+        reply = await self._client.request(
+            "PUT", f"/v1/files/{_part(digest)}", body=(content,), length=len(content)
+        )
+        await self._checked(reply)
+
+    async def commit_files(self, manifest: JsonObject) -> JsonObject:
+        """Lay a mirror out in the working directory."""
+        return await self._json("POST", "/v1/files/commit", form=manifest)
+
+    async def keep(self, seconds: float) -> JsonObject:
+        """Postpone the idle limit."""
+        return await self._json("POST", "/v1/keep", form={"seconds": seconds})
+
+    async def stop(self, reason: str) -> None:
+        """Ask the agent to end its workload."""
+        await self._json("POST", "/v1/stop", form={"reason": reason})
+
+    async def _json(self, method: str, path: str, *, form: Json = None) -> JsonObject:
+        return await self._checked(await self._client.request(method, path, form=form))
+
+    async def _checked(self, reply: Reply) -> JsonObject:
+        version = reply.headers.get("gpu-workbench-version", "")
+        if version != VERSION:
+            reply.close()
+            raise errors.VersionMismatch(
+                "What answers is no agent of this version",
+                why=f"it speaks version {version or 'none'}, this notebook {VERSION}",
+                fix="Stop the session with `%gpu stop` and start it again",
+            )
+        form = await reply.json()
+        if reply.status < 300:
+            return form
+        code, message, fix = (str(form.get(key, "")) for key in ("error", "message", "fix"))
+        if reply.status == 401:
+            raise errors.PermissionDenied(
+                "The agent refuses this token", why="the workload belongs to another start"
+            )
+        raise _ERRORS.get(code, errors.ProtocolError)(
+            message or f"The agent answered {reply.status}", fix=fix
+        )
+
+
+def _part(name: str) -> str:
+    return urllib.parse.quote(name, safe="")
+
+
+def _pinned_context() -> ssl.SSLContext:
+    """TLS without an authority: the one certificate that counts is compared by the client, byte by byte."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context

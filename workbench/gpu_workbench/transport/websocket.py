@@ -1,0 +1,98 @@
+"""A WebSocket (RFC 6455) over a byte stream, after its handshake. Framing is wsproto's."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gpu_workbench.transport.streams import ByteStream
+from gpu_workbench.transport.vendor import ws_events, wsproto
+
+MESSAGE_LIMIT = 64 * 2**20
+"""Bytes of one message that is accepted."""
+
+
+class WebSocket:
+    """One end of an open WebSocket. ``receive`` has one caller at a time; ``send`` may have several."""
+
+    def __init__(
+        self, stream: ByteStream, frames: wsproto.connection.Connection, *, limit: int = MESSAGE_LIMIT
+    ) -> None:
+        self._frames = frames
+        self._stream = stream
+        self._limit = limit
+        self._sending = asyncio.Lock()
+        self._parts: list[bytes] = []
+        self._ready: list[bytes] = []
+        self._size = 0
+        self._open = True
+        self.last_heard = asyncio.get_running_loop().time()
+        """When the other side was heard last, in the event loop's seconds."""
+
+    async def send(self, message: bytes) -> None:
+        """Send one binary message.
+
+        Raises:
+            ConnectionError: the other side is gone.
+        """
+        await self._write(ws_events.BytesMessage(data=message))
+
+    async def ping(self) -> None:
+        """Ask for a sign of life; ``last_heard`` moves when it comes."""
+        await self._write(ws_events.Ping(payload=b""))
+
+    async def receive(self) -> bytes | None:
+        """The next message, or ``None`` when the other side is gone."""
+        while not self._ready:
+            if not self._open or not await self._pump():
+                return None
+        return self._ready.pop(0)
+
+    async def _pump(self) -> bool:
+        """Handle what has arrived; wait for more where nothing has."""
+        handled = False
+        for event in self._frames.events():
+            handled = True
+            if not await self._handle(event):
+                self._open = False
+                return False
+        if handled:
+            return True
+        data = await self._stream.read()
+        if not data:
+            self._open = False
+            return False
+        self.last_heard = asyncio.get_running_loop().time()
+        self._frames.receive_data(data)
+        return True
+
+    async def _handle(self, event: object) -> bool:
+        if isinstance(event, ws_events.Message):
+            data = event.data.encode() if isinstance(event.data, str) else bytes(event.data)
+            self._size += len(data)
+            if self._size > self._limit:
+                return False
+            self._parts.append(data)
+            if event.message_finished:
+                self._ready.append(b"".join(self._parts) if len(self._parts) > 1 else data)
+                self._parts, self._size = [], 0
+        elif isinstance(event, ws_events.Ping):
+            await self._write(event.response())
+        elif isinstance(event, ws_events.CloseConnection):
+            return False
+        return True
+
+    async def _write(self, event: object) -> None:
+        async with self._sending:
+            if not self._open:
+                raise ConnectionResetError("the WebSocket is closed")
+            await self._stream.write(self._frames.send(event))
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Say good-bye where that is still possible, and close."""
+        if self._open:
+            try:
+                await asyncio.wait_for(self._write(ws_events.CloseConnection(code=code, reason=reason)), 1)
+            except (ConnectionError, OSError, asyncio.TimeoutError, wsproto.utilities.LocalProtocolError):
+                pass
+        self._open = False
+        self._stream.close()
