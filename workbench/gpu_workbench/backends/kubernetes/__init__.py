@@ -1,0 +1,1 @@
+"""Workloads on a Kubernetes cluster: the cluster's own objects are the only record, and every surface reads them."""
