@@ -35,11 +35,8 @@ def up(say: Say = print) -> None:
         down(say)
     try:
         _start(_stopwatch(say))
-    except BaseException as error:
-        said = _ended_early() if isinstance(error, ClusterError) else ""
+    except BaseException:
         down(lambda _: None)
-        if said:
-            raise ClusterError(f"{error}\n{said}") from error
         raise
 
 
@@ -108,7 +105,7 @@ def down(say: Say = print, *, purge: bool = False) -> None:
         _stop_all()
         network.restore()
         say("the test cluster is down")
-    for name in ("etcd", "kubelet", "ipam", "pod-logs", "run", "containerd/state"):
+    for name in ("etcd", "kubelet", "ipam", "pod-logs", "run", "volumes", "containerd/state"):
         shutil.rmtree(ROOT / name, ignore_errors=True)
     if purge:
         shutil.rmtree(ROOT, ignore_errors=True)
@@ -127,21 +124,23 @@ def _start(done: Say) -> None:
     done("certificates, configuration, network")
     for name in ("etcd", "containerd", "kube-apiserver"):
         start(name, wait=False)
+    wait_for("etcd")
     wait_for("containerd")
     _load_bundle("system")
-    done("containerd")
+    done("etcd, containerd")
     wait_for("kube-apiserver")
     done("API server")
-    for name in ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "fakegpu"):
+    rest = ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "fakegpu")
+    for name in rest:
         start(name, wait=False)
     kubectl("apply", "--server-side", "-f", HERE / "coredns.yaml")
     _load_bundle("workers")
     done("images")
+    for name in rest:
+        wait_for(name)
     until("the node to be ready", 60, lambda: _node("Ready") == "True", log="kubelet")
     done("node")
     kubectl("--namespace", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=60s")
-    for name in components():
-        wait_for(name)
     until("the GPUs", 30, lambda: gpus() == config.GPUS, log="fakegpu")
     until(
         "the default service account",
@@ -185,12 +184,6 @@ def _stop_all() -> None:
         containerd.end_containers()
         processes.stop(["containerd"])
     processes.end(processes.shims(), grace=0)
-
-
-def _ended_early() -> str:
-    """The components that were started and do not run, each with the end of its log."""
-    dead = {file.stem for file in RUN.glob("*.pid")} - processes.running().keys()
-    return "\n".join(f"{name} ended; {log_of(name)} says:\n{tail(log_of(name))}" for name in sorted(dead))
 
 
 def _stopwatch(say: Say) -> Say:

@@ -71,6 +71,7 @@ def namespace(cluster: Cluster) -> Iterator[str]:
         cluster.mend()
         cluster.kubectl("delete", "namespace", name, "--wait=false")
         _end_pods(cluster, name)
+        cluster.forget_volumes(name)
 
 
 def _end_pods(cluster: Cluster, namespace: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -16,8 +18,10 @@ from pathlib import Path
 
 from . import build, cluster, config, images, locks, network, packages
 from .components import components
-from .paths import ADMIN
+from .paths import ADMIN, VOLUMES
 from .shell import ClusterError, sh, until
+
+_VOLUME_LABEL = "test-cluster-namespace"
 
 
 class Unavailable(Exception):
@@ -31,6 +35,7 @@ class Images:
     worker: str
     no_ipykernel: str
     no_python: str
+    other_architecture: str
 
 
 class Cluster:
@@ -45,10 +50,12 @@ class Cluster:
         """The images of this cluster."""
         if not (worker := os.environ.get("GPU_WORKBENCH_TEST_IMAGE")):
             raise Unavailable("GPU_WORKBENCH_TEST_IMAGE must name a worker image that this cluster can pull")
+        other = "arm64v8" if platform.machine() == "x86_64" else "amd64"
         return Images(
             worker=worker,
-            no_ipykernel=os.environ.get("GPU_WORKBENCH_TEST_IMAGE_NO_IPYKERNEL", "python:3.11-slim"),
-            no_python=os.environ.get("GPU_WORKBENCH_TEST_IMAGE_NO_PYTHON", "debian:bookworm-slim"),
+            no_ipykernel="python:3.11-slim",
+            no_python="debian:bookworm-slim",
+            other_architecture=f"{other}/python:3.11-slim",
         )
 
     def kubectl(self, *argv: object, data: str | None = None, check: bool = True, timeout: float = 90) -> str:
@@ -78,6 +85,25 @@ class Cluster:
         """How many GPUs all nodes together offer to pods."""
         nodes = json.loads(self.kubectl("get", "nodes", "-o", "json"))["items"]
         return sum(int(node["status"].get("allocatable", {}).get("nvidia.com/gpu", 0)) for node in nodes)
+
+    def kubeconfig_of(self, account: str, *, namespace: str, folder: Path) -> Path:
+        """A kubeconfig in `folder` for a new service account that may do nothing until it is given a role."""
+        self.kubectl("-n", namespace, "create", "serviceaccount", account)
+        token = self.kubectl("-n", namespace, "create", "token", account, "--duration=1h").strip()
+        config = json.loads(self.kubectl("config", "view", "--raw", "--minify", "-o", "json"))
+        config["users"] = [{"name": account, "user": {"token": token}}]
+        config["contexts"][0]["context"].update(user=account, namespace=namespace)
+        path = folder / f"{account}.kubeconfig"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(config))
+        return path
+
+    def volume(self, claim: str, *, namespace: str) -> Path:
+        """Make a claim bound to a folder of this machine that any user of a pod may write; returns the folder."""
+        raise Unavailable(f"only the tests' own cluster has volumes on this machine (asked for: {claim})")
+
+    def forget_volumes(self, namespace: str) -> None:
+        """Remove the volumes that were made for a namespace, and what is in them."""
 
     def share(self) -> None:
         """Before a test: wait until no other session has broken the cluster."""
@@ -120,7 +146,48 @@ class OwnCluster(Cluster):
 
     @property
     def images(self) -> Images:
-        return Images(images.WORKER, images.NO_IPYKERNEL, images.NO_PYTHON)
+        return Images(images.WORKER, images.NO_IPYKERNEL, images.NO_PYTHON, images.OTHER_ARCHITECTURE)
+
+    def volume(self, claim: str, *, namespace: str) -> Path:
+        folder = VOLUMES / f"{namespace}-{claim}"
+        folder.mkdir(parents=True)
+        folder.chmod(0o777)
+        size, modes = {"storage": "1Gi"}, ["ReadWriteMany"]
+        made = {"name": folder.name, "labels": {_VOLUME_LABEL: namespace}}
+        volume = {
+            "capacity": size,
+            "accessModes": modes,
+            "storageClassName": "",
+            "hostPath": {"path": str(folder)},
+            "claimRef": {"namespace": namespace, "name": claim},
+        }
+        wanted = {
+            "accessModes": modes,
+            "storageClassName": "",
+            "volumeName": folder.name,
+            "resources": {"requests": size},
+        }
+        items = [
+            {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": made, "spec": volume},
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {"name": claim, "namespace": namespace},
+                "spec": wanted,
+            },
+        ]
+        self.kubectl(
+            "create", "-f", "-", data=json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        )
+        self.kubectl(
+            "-n", namespace, "wait", "--for=jsonpath={.status.phase}=Bound", f"pvc/{claim}", "--timeout=30s"
+        )
+        return folder
+
+    def forget_volumes(self, namespace: str) -> None:
+        self.kubectl("delete", "persistentvolumes", "-l", f"{_VOLUME_LABEL}={namespace}", "--wait=false")
+        for folder in VOLUMES.glob(f"{namespace}-*"):
+            shutil.rmtree(folder)
 
     def share(self) -> None:
         self._sharing.share()

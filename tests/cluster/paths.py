@@ -36,6 +36,7 @@ ADMIN = ROOT / "admin.kubeconfig"
 SOCKET = ROOT / "containerd" / "containerd.sock"
 BEFORE = ROOT / "before.json"  # what this machine looked like before; its presence means "not taken down"
 READY = ROOT / "ready"
+VOLUMES = ROOT / "volumes"
 
 NODE = "node-1"
 BRIDGE = "gwb-node"  # the node's "LAN": nothing of the cluster listens on the machine's own network

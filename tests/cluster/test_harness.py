@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +98,42 @@ def test_image_without_ipykernel_and_image_without_python(cluster: Cluster, name
     assert "python3: not found" in output(
         cluster, namespace, ["/bin/sh", "-c", "python3 2>&1; true"], image=cluster.images.no_python
     )
+
+
+def test_image_for_another_processor_does_not_start(cluster: Cluster, namespace: str) -> None:
+    create(cluster, namespace, "foreign", pod_spec(cluster.images.other_architecture, ["python3", "-V"]))
+    wait(cluster, namespace, "pod/foreign", "Failed")
+    status = cluster.kubectl("-n", namespace, "get", "pod", "foreign", "-o", "jsonpath={.status}")
+    assert "exec format error" in status + cluster.kubectl("-n", namespace, "logs", "foreign")
+
+
+def test_claim_is_bound_and_what_a_pod_writes_is_seen_here(cluster: Cluster, namespace: str) -> None:
+    folder = cluster.volume("store", namespace=namespace)
+    spec = pod_spec(cluster.images.no_python, ["/bin/sh", "-c", "echo kept > /store/file"])
+    spec["volumes"] = [{"name": "store", "persistentVolumeClaim": {"claimName": "store"}}]
+    spec["containers"][0]["volumeMounts"] = [{"name": "store", "mountPath": "/store"}]  # type: ignore[index]
+    create(cluster, namespace, "writer", spec)
+    wait(cluster, namespace, "pod/writer", "Succeeded")
+    assert (folder / "file").read_text() == "kept\n"
+
+
+def test_service_account_may_do_what_its_role_says_and_no_more(
+    cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    account = Cluster(cluster.kubeconfig_of("ada", namespace=namespace, folder=tmp_path))
+    with pytest.raises(ClusterError, match=r'cannot list resource "pods"'):
+        account.kubectl("get", "pods")
+    cluster.kubectl("-n", namespace, "create", "role", "reader", "--verb=list", "--resource=pods")
+    cluster.kubectl(
+        "-n", namespace, "create", "rolebinding", "ada", "--role=reader", f"--serviceaccount={namespace}:ada"
+    )
+    until(
+        "the role to count",
+        10,
+        lambda: account.kubectl("auth", "can-i", "list", "pods"),
+        log="kube-apiserver",
+    )
+    account.kubectl("get", "pods")
 
 
 def test_names_resolve_and_others_do_not_exist(cluster: Cluster, namespace: str) -> None:

@@ -17,3 +17,6 @@ NO_IPYKERNEL = "tb.local/no-ipykernel:1"
 
 NO_PYTHON = "tb.local/no-python:1"
 """The same Debian: a shell and the usual commands."""
+
+OTHER_ARCHITECTURE = "tb.local/other-architecture:1"
+"""Its shells and its Python are programs for another processor."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from .. import build, nvml
 from ..paths import IMAGES
 from ..shell import sh
-from . import COREDNS, NO_IPYKERNEL, NO_PYTHON, PAUSE, WORKER, layers, oci
+from . import COREDNS, NO_IPYKERNEL, NO_PYTHON, OTHER_ARCHITECTURE, PAUSE, WORKER, layers, oci
 
 _PAUSE_SOURCE = Path(__file__).with_name("pause.c")
 ALL = ("system", "workers")
@@ -57,21 +57,27 @@ def _system(work: Path) -> list[oci.Image]:
 def _workers(work: Path) -> list[oci.Image]:
     umask = os.umask(0o022)
     try:
-        roots = {name: work / name for name in ("debian", "python", "packages", "nvml")}
+        roots = {name: work / name for name in ("debian", "python", "packages", "nvml", "foreign")}
         for root in roots.values():
             root.mkdir()
         layers.debian(roots["debian"])
         layers.python(roots["python"], below=roots["debian"])
         layers.packages(roots["packages"])
         layers.nvml_double(roots["nvml"])
+        layers.foreign(roots["foreign"])
     finally:
         os.umask(umask)
-    debian, python, packages, double = (oci.pack(root, work / f"{name}.tar") for name, root in roots.items())
-    common = {"command": ["/bin/sh"], "environment": ["LANG=C.UTF-8"]}
+    packed = [oci.pack(root, work / f"{name}.tar") for name, root in roots.items()]
+    debian, python, packages, double, foreign = packed
+
+    def image(name: str, *parts: oci.Layer) -> oci.Image:
+        return oci.Image(name, parts, command=["/bin/sh"], environment=["LANG=C.UTF-8"])
+
     return [
-        oci.Image(NO_PYTHON, [debian], **common),
-        oci.Image(NO_IPYKERNEL, [debian, python], **common),
-        oci.Image(WORKER, [debian, python, packages, double], **common),
+        image(NO_PYTHON, debian),
+        image(NO_IPYKERNEL, debian, python),
+        image(WORKER, debian, python, packages, double),
+        image(OTHER_ARCHITECTURE, debian, foreign),
     ]
 
 
