@@ -1,0 +1,79 @@
+"""Who asks, from which notebook, and from which of its cells.
+
+A notebook is known by its owner, its Jupyter server and its path, so that after a kernel restart the next cell finds
+its session again. Without a path (a plain terminal, a script) there is no identity, and nothing is found again unasked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook as the workbench knows it.
+
+    Args:
+        id: 16 hexadecimal digits; empty where there is no notebook.
+        path: Its file, for people; empty where there is none.
+    """
+
+    id: str = ""
+    path: str = ""
+
+
+def owner_of(user: str) -> str:
+    """The owner that stands on objects instead of a user's name: 16 hexadecimal digits.
+
+    Args:
+        user: The user's name as the cluster says it (``SelfSubjectReview``).
+    """
+    return _hash("user", user)
+
+
+def local_owner() -> str:
+    """The owner of what runs on this machine: the user id of this process."""
+    return _hash("uid", str(os.getuid()))
+
+
+def find_notebook(*, owner: str, namespace: Mapping[str, object]) -> Notebook:
+    """The notebook this kernel belongs to.
+
+    Jupyter servers say the path in ``JPY_SESSION_NAME`` (set by jupyter_server's session manager), VS Code in a variable
+    of the user's namespace.
+
+    Args:
+        owner: Hash of the user's name.
+        namespace: The kernel's user namespace.
+    """
+    said = namespace.get("__vsc_ipynb_file__")
+    path = said if isinstance(said, str) and said else os.environ.get("JPY_SESSION_NAME", "")
+    if not path:
+        return Notebook()
+    return Notebook(id=_hash("notebook", owner, _server(), path), path=path)
+
+
+def cell_id(parent: Mapping[str, object]) -> str:
+    """The id of the cell that runs; empty where the frontend does not say.
+
+    Args:
+        parent: The request being executed, as ipykernel keeps it. JupyterLab and VS Code put ``cellId`` into its metadata.
+    """
+    metadata = parent.get("metadata")
+    found = metadata.get("cellId") if isinstance(metadata, Mapping) else None
+    return found if isinstance(found, str) else ""
+
+
+def _server() -> str:
+    """The Jupyter server: on a hub the user's own address there, which outlives the machine it happens to run on."""
+    return os.environ.get("JUPYTERHUB_SERVICE_PREFIX") or socket.gethostname()
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:DIGITS]
