@@ -1,0 +1,135 @@
+"""The directive ``{generated}``: a part of a reference page that is made from the code, so that it cannot differ from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from gpu_workbench.app import config, profile_fields, profiles, settings
+from gpu_workbench.core import errors, events, model
+
+Rows = Iterable[Iterable[object]]
+
+
+def table(head: Iterable[str], rows: Rows) -> str:
+    """A Markdown table; a bar within a cell is escaped."""
+
+    def line(cells: Iterable[object]) -> str:
+        return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+    head = list(head)
+    return "\n".join([line(head), line("---" for _ in head), *map(line, rows)])
+
+
+def first_sentence(thing: object) -> str:
+    """What a docstring says first, as Markdown."""
+    text = " ".join(inspect.getdoc(thing).split("\n\n")[0].split())
+    return _markdown(re.split(r"(?<=\.) ", text)[0])
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text).replace("``", "`")
+
+
+def error_tree() -> str:
+    """Every error, indented by what it is a kind of, with what it means."""
+    return table(["error", "means", "the same call may succeed again"], _errors(errors.WorkbenchError, 0))
+
+
+def _errors(kind: type[errors.WorkbenchError], depth: int) -> Iterator[tuple[str, str, str]]:
+    again = "yes" if issubclass(kind, errors.Retryable) else ""
+    yield ("·\u2003" * depth + f"`{kind.__name__}`", first_sentence(kind), again)
+    for below in kind.__subclasses__():
+        if below.__module__ == errors.__name__:
+            yield from _errors(below, depth + 1)
+
+
+def event_list() -> str:
+    """Every event with its fields."""
+    kinds = [
+        kind
+        for _, kind in inspect.getmembers(events, dataclasses.is_dataclass)
+        if kind.__module__ == events.__name__ and kind.__name__ not in ("Entry", "Cursor")
+    ]
+    kinds.sort(key=lambda kind: inspect.getsourcelines(kind)[1])
+    return table(
+        ["event", "what happened", "fields"],
+        (
+            (
+                f"`{kind.__name__}`",
+                first_sentence(kind),
+                ", ".join(f"`{field.name}`" for field in dataclasses.fields(kind)),
+            )
+            for kind in kinds
+        ),
+    )
+
+
+def phases() -> str:
+    """Every phase, and whether anything follows it."""
+    return table(["phase", "ended"], ((f"`{p.value}`", "yes" if p.ended else "") for p in model.Phase))
+
+
+def setting_list() -> str:
+    """Every setting: its name in a file, what it is, its default, its environment variable."""
+    described = settings.describe_settings()
+    return table(
+        ["setting", "what it is", "default", "environment variable"],
+        (
+            (f"`{name}`", described[name], settings.show_default(name), f"`{config.variable_of(name)}`")
+            for name in settings.known_settings()
+        ),
+    )
+
+
+def profile_keys() -> str:
+    """Every key of a profile, with an example."""
+    return table(
+        ["key", "what it is", "example", "on `local`"],
+        (
+            (f"`{key}`", field.help, f"`{field.example}`", "" if field.cluster else "yes")
+            for key, field in profile_fields.FIELDS.items()
+        ),
+    )
+
+
+def profile_schema() -> str:
+    """The JSON Schema of a configuration file."""
+    return f"```json\n{json.dumps(profiles.profile_schema(), indent=2)}\n```"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "errors": error_tree,
+    "events": event_list,
+    "phases": phases,
+    "settings": setting_list,
+    "profile-keys": profile_keys,
+    "profile-schema": profile_schema,
+}
+
+
+class Generated(SphinxDirective):
+    """Puts what a function of this module returns, Markdown, in the directive's place."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Parse the part named by the argument."""
+        for module in (config, errors, events, model, profile_fields, profiles, settings):
+            self.env.note_dependency(module.__file__)
+        part = PARTS.get(self.arguments[0], lambda: "*Not written yet.*")
+        return self.parse_text_to_nodes(part(), allow_section_headings=True)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
+    app.add_directive("generated", Generated)
+    return {"parallel_read_safe": True, "version": "1"}
