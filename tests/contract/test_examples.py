@@ -1,0 +1,161 @@
+"""The notebooks of `examples/` do, on every backend, what they say."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.cluster.handle import Cluster
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
+CELL_SECONDS = 90
+
+
+@pytest.fixture
+def home() -> Iterator[dict[str, str]]:
+    """An environment whose settings, state and history are its own; its sessions and runs are ended with it."""
+    with tempfile.TemporaryDirectory(prefix="gwb-") as folder:
+        own = {
+            name: str(Path(folder) / name.lower())
+            for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME")
+        }
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("GPU_WORKBENCH_")},
+            **own,
+            "IPYTHONDIR": str(Path(folder) / "ipython"),
+        }
+        yield environment
+        subprocess.run(
+            [sys.executable, "-m", "gpu_workbench", "stop", "--all"], env=environment, check=True, timeout=60
+        )
+
+
+@pytest.fixture
+def cluster_home(home: dict[str, str], cluster: Cluster, namespace: str, tmp_path: Path) -> dict[str, str]:
+    """The same on a cluster: a kubeconfig that stands in a fresh namespace, and the image of the cluster's workers."""
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_bytes(Path(cluster.kubeconfig).read_bytes())
+    kubeconfig.chmod(0o600)
+    home["KUBECONFIG"] = str(kubeconfig)
+    home["GPU_WORKBENCH_BACKEND"] = "kubernetes"
+    home["JUPYTER_IMAGE_SPEC"] = cluster.images.worker
+    cluster.kubectl(
+        "config", "set-context", "--current", f"--namespace={namespace}", f"--kubeconfig={kubeconfig}"
+    )
+    return home
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_example_runs_on_local(notebook: Path, home: dict[str, str], tmp_path: Path) -> None:
+    home["GPU_WORKBENCH_BACKEND"] = "local"
+    run_and_judge(notebook, home, tmp_path / "project")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_example_runs_on_kubernetes(notebook: Path, cluster_home: dict[str, str], tmp_path: Path) -> None:
+    run_and_judge(notebook, cluster_home, tmp_path / "project")
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_example_is_kept_without_outputs(notebook: Path) -> None:
+    content = nbformat.read(notebook, as_version=4)
+    nbformat.validate(content)
+    assert content.metadata.kernelspec.name == "python3"
+    for cell in content.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+
+
+def run_and_judge(notebook: Path, environment: Mapping[str, str], project: Path) -> None:
+    """Run a copy of the notebook in a copy of its folder; what it shows is what its text promises."""
+    shutil.copytree(EXAMPLES, project, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    content = nbformat.read(notebook, as_version=4)
+    client = NotebookClient(content, timeout=CELL_SECONDS, resources={"metadata": {"path": str(project)}})
+    client.execute(env=dict(environment))
+    JUDGES[notebook.stem](content)
+    assert same_files(project, EXAMPLES) == [], "the notebook leaves its folder as it was"
+
+
+def first_cell(content: nbformat.NotebookNode) -> None:
+    remote = cell(content, 'if "model" not in globals()')
+    assert printed(remote) == "sum: 12499997500000.0\n"
+    assert values(remote) == ["2499999.5"], "the last value is shown as a notebook would"
+    assert values(cell(content, "total", whole=True)) == ["12499997500000.0"], "--out left it here"
+    trained = printed(cell(content, "for epoch in range(5)")).splitlines()
+    assert [line.partition(":")[0] for line in trained] == [f"epoch {n}" for n in range(5)]
+    assert printed(cell(content, 'print("x has"')) == "x has 5000000 numbers; the model has seen 100 steps\n"
+
+
+def detached_run(content: nbformat.NotebookNode) -> None:
+    lines = [f"{n} -> {n * n}" for n in range(1, 11)]
+    assert printed(cell(content, "%gpu attach")).splitlines() == lines
+    assert [line for line in text(cell(content, "%gpu logs")).splitlines() if "->" in line] == lines
+    assert values(cell(content, "squares", whole=True)) == [str([n * n for n in range(1, 11)])]
+
+
+def files_and_modules(content: nbformat.NotebookNode) -> None:
+    assert printed(cell(content, "csv.DictReader")) == "20 readings, mean 21.21\n"
+    new = "20 readings from 18.1 to 24.3, mean 21.21\n"
+    assert printed(cell(content, "%%gpu\nprint(measure.summary(readings))", whole=True)).endswith(new)
+    assert printed(cell(content, "print(report.read_text())")).strip() == new.strip()
+
+
+JUDGES = {
+    "01-first-cell": first_cell,
+    "02-detached-run": detached_run,
+    "03-files-and-modules": files_and_modules,
+}
+
+
+def cell(content: nbformat.NotebookNode, source: str, *, whole: bool = False) -> nbformat.NotebookNode:
+    """The first code cell that has ``source`` in it, or is ``source``."""
+    return next(
+        c
+        for c in content.cells
+        if c.cell_type == "code" and (c.source == source if whole else source in c.source)
+    )
+
+
+def printed(cell: nbformat.NotebookNode) -> str:
+    """What the cell wrote to stdout."""
+    return "".join(out.text for out in cell.outputs if out.output_type == "stream" and out.name == "stdout")
+
+
+def values(cell: nbformat.NotebookNode) -> list[str]:
+    """What the cell showed as its last value."""
+    return [out.data["text/plain"] for out in cell.outputs if out.output_type == "execute_result"]
+
+
+def text(cell: nbformat.NotebookNode) -> str:
+    """All that the cell shows, as plain text."""
+    return printed(cell) + "\n".join(out.data.get("text/plain", "") for out in cell.outputs if "data" in out)
+
+
+def same_files(one: Path, other: Path) -> list[str]:
+    """The files that are not the same in two folders."""
+    names = {
+        str(path.relative_to(folder))
+        for folder in (one, other)
+        for path in folder.rglob("*")
+        if path.is_file() and not {"__pycache__", ".ipynb_checkpoints"} & set(path.parts)
+    }
+    return sorted(
+        name
+        for name in names
+        if not (one / name).exists()
+        or not (other / name).exists()
+        or (one / name).read_bytes() != (other / name).read_bytes()
+    )
