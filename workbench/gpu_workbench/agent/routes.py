@@ -123,6 +123,7 @@ class Routes:
             codec=request.query.get("codec", ""),
             length=request.length,
             run=request.query.get("run", ""),
+            digest=request.query.get("digest", ""),
             readinto=request.readinto,
         )
         return Response.of({"generation": self._service.payload.generation}, status=201)

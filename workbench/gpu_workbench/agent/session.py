@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gpu_workbench.agent.exits import describe_death
@@ -78,9 +78,11 @@ class Session:
         self._parents: OrderedDict[str, str] = OrderedDict()
         self._last_run = ""
         self._wake = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._meter: Meter | None = None
         self.names: dict[str, JsonObject] = {}
+        self._sent: dict[str, dict[str, str]] = {}
         self.idle_since: float | None = None
         """When the last run ended, in the agent's seconds; ``None`` while one executes or waits."""
 
@@ -219,7 +221,9 @@ class Session:
         self.kernel.send("stdin", "input_reply", {"value": value})
         self._journal.append(e.InputAnswered(run=run_id, request=request))
 
-    async def put_value(self, *, name: str, codec: str, length: int, run: str, readinto: ReadInto) -> None:
+    async def put_value(
+        self, *, name: str, codec: str, length: int, run: str, digest: str, readinto: ReadInto
+    ) -> None:
         """Stage a value for a run that has not started; without a run, bind it at once.
 
         Raises:
@@ -231,11 +235,12 @@ class Session:
             raise HttpError(409, "busy", "A cell is running in the session", "Push when it is done")
         staging = run or f"push-{name}"
         await self._values.put(name=name, codec=codec, length=length, run=staging, readinto=readinto)
+        self._sent.setdefault(staging, {})[name] = digest
         if not run:
-            await self._bind(staging)
-            found = (await self._values.ask(op="names")).get("names")
-            info = found.get(name) if isinstance(found, dict) else None
-            self._bound("", {name: info if isinstance(info, dict) else {"type": "?"}}, [])
+            async with self._one_at_a_time:
+                failure = await self._bind(staging)
+            if failure is not None:
+                raise HttpError(409, "failed", failure.what)
 
     async def get_value(self, name: str, *, run: str) -> tuple[JsonObject, object]:
         """A variable, or a run's result, as it can be sent."""
@@ -259,7 +264,8 @@ class Session:
                 await self._wake.wait()
             run = self._current = self._queue.popleft()
             try:
-                await self._run(run)
+                async with self._one_at_a_time:
+                    await self._run(run)
             finally:
                 self._current = None
             if not self._queue:
@@ -327,8 +333,11 @@ class Session:
         """Make staged values variables, in the kernel's main thread."""
         self._silent: asyncio.Future[JsonObject] = asyncio.get_running_loop().create_future()
         self._silent_parent = self.kernel.execute(_BIND.format(run=run_id), silent=True, allow_stdin=False)
-        reply = await self._silent
-        failure = _failure_of(reply)
+        failure = _failure_of(await self._silent)
+        sent = self._sent.pop(run_id, {})
+        if failure is None:
+            described = (await self._values.ask(op="describe", names=list(sent))).get("names")
+            self._bound("", described if isinstance(described, dict) else {}, [], sent=sent)
         if failure is None or failure.cause is Cause.INTERRUPTED:
             return failure
         return Failure(
@@ -350,14 +359,19 @@ class Session:
             stored = StoredValue(name=name, size=size if isinstance(size, int) else 0, digest="", codec="")
             self._journal.append(e.ResultStored(run=run.spec.id, value=stored))
 
-    def _bound(self, run_id: str, bound: dict[str, Json], removed: list[str]) -> None:
-        names = {name: decode(NameInfo, info) for name, info in bound.items() if isinstance(info, dict)}
+    def _bound(
+        self, run_id: str, bound: Mapping[str, Json], removed: list[str], *, sent: Mapping[str, str] | None = None
+    ) -> None:
+        """Note who bound which names; a name's digest is that of what was last sent from a notebook."""
+        infos: dict[str, NameInfo] = {}
         for name in removed:
             self.names.pop(name, None)
         for name, info in bound.items():
             if isinstance(info, dict):
-                self.names[name] = {**info, "run": run_id}
-        self._journal.append(e.NamesBound(run=run_id, names=names, removed=tuple(removed)))
+                digest = (sent or {}).get(name) or str(self.names.get(name, {}).get("digest") or "")
+                infos[name] = decode(NameInfo, {**info, "digest": digest})
+                self.names[name] = {**info, "digest": digest, "generation": self.generation, "run": run_id}
+        self._journal.append(e.NamesBound(run=run_id, names=infos, removed=tuple(removed)))
 
     async def _settle(self) -> None:
         """After an interrupt: a signal still on its way must hit nothing else."""

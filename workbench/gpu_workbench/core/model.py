@@ -263,7 +263,8 @@ class Workload:
     Args:
         generation: Rises with every restart of the payload; names sent before are gone.
         names: Variable name to what is known of it, of the current generation.
-        bound_by: Variable name to the run that bound it.
+        bound_by: Variable name to the run that bound it; empty where it was sent and no run has bound it since.
+        lost: Names that runs of a former generation had bound and that are gone, with the run that bound each.
         limit: The next moment at which it would end by itself.
         lost_events: Count of events the journal dropped because it was full.
     """
@@ -276,6 +277,7 @@ class Workload:
     runs: Mapping[str, RunState] = field(default_factory=dict)
     names: Mapping[str, NameInfo] = field(default_factory=dict)
     bound_by: Mapping[str, str] = field(default_factory=dict)
+    lost: Mapping[str, str] = field(default_factory=dict)
     limit: Limit | None = None
     lost_events: int = 0
     failure: Failure | None = None

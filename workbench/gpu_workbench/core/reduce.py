@@ -92,7 +92,8 @@ def _payload_restarted(workload: Workload, rank: RankState, t: float, event: e.P
 
 
 def _forget_state(workload: Workload) -> Workload:
-    return replace(workload, names={}, bound_by={}, failure=None)
+    made = {name: run for name, run in workload.bound_by.items() if run}
+    return replace(workload, names={}, bound_by={}, lost={**workload.lost, **made}, failure=None)
 
 
 def _lose_life(workload: Workload) -> Workload:
@@ -168,7 +169,8 @@ def _names_bound(workload: Workload, rank: RankState, t: float, event: e.NamesBo
     gone = frozenset(event.removed)
     names = {**_without(workload.names, gone), **event.names}
     bound_by = {**_without(workload.bound_by, gone), **dict.fromkeys(event.names, event.run)}
-    return replace(workload, names=names, bound_by=bound_by)
+    lost = _without(workload.lost, gone | frozenset(event.names))
+    return replace(workload, names=names, bound_by=bound_by, lost=lost)
 
 
 V = TypeVar("V")

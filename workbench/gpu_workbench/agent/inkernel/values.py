@@ -97,6 +97,7 @@ class ValuesServer:
                 "before": self._before,
                 "after": self._after,
                 "names": lambda _: {"names": self._table(self._user_names())},
+                "describe": self._describe,
                 "missing": self._missing,
                 "reload": self._reload,
                 "forget": self._forget,
@@ -194,6 +195,10 @@ class ValuesServer:
     def _mark(self, run: str) -> None:
         """A last message on IOPub: whoever has read it has read all output before it."""
         self._kernel.session.send(self._kernel.iopub_socket, "gwb_drained", {"run": run}, ident=b"gwb")
+
+    def _describe(self, asked: dict[str, Any]) -> dict[str, Any]:
+        names = self._shell.user_ns
+        return {"names": self._table({name: names[name] for name in asked["names"] if name in names})}
 
     def _user_names(self) -> dict[str, object]:
         hidden = getattr(self._shell, "user_ns_hidden", {})
