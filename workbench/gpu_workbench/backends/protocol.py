@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gpu_workbench.backends.channel import Channel
+from gpu_workbench.backends.kept import Kept
 from gpu_workbench.core.facts import Facts
 from gpu_workbench.core.spec import Handle, WorkloadSpec
 
@@ -23,6 +24,8 @@ class Sealed:
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
+    run_key: str = field(default="", repr=False)
+    """Hexadecimal key that the files were signed with, and the results will be."""
 
     @property
     def size(self) -> int:
@@ -39,8 +42,8 @@ class Control(Protocol):
     async def start(self, spec: WorkloadSpec, *, sealed: Sealed | None = None) -> Handle:
         """Bring the workload into being and return at once, long before it runs.
 
-        Idempotent by ``spec.id``: called again, after a lost reply or a crash of the caller, it completes what is missing and
-        starts nothing twice.
+        Idempotent by ``spec.id``: called again, after a lost reply or a crash of the caller, it completes what is
+        missing and starts nothing twice.
 
         Called by: ``app.sessions`` and ``app.runs``.
 
@@ -82,6 +85,10 @@ class Control(Protocol):
 
     async def logs(self, handle: Handle, *, tail: int | None = None) -> str:
         """What its container printed, from the place itself; for when there is no agent to ask."""
+        ...
+
+    async def kept(self, handle: Handle) -> Kept | None:
+        """What was stored of an ended workload; ``None`` where nothing is, or it cannot be read from here."""
         ...
 
     async def close(self) -> None:

@@ -132,6 +132,7 @@ class WorkloadSpec:
         image: Container image; empty for the backend's own (``local``: this interpreter).
         python: The interpreter in the image.
         env: Environment variables for the user's code. Never secrets.
+        work_dir: Folder its code runs in: on ``local`` the notebook's own; elsewhere relative to the mirrored project.
         store: fsspec URL or claim path where results outlive pods; empty for none.
         idle_limit: Seconds without a running cell after which a session ends itself.
         orphan_limit: Seconds without any client, and without a running cell, after which it ends itself.
@@ -150,6 +151,7 @@ class WorkloadSpec:
     placement: Placement = Placement()
     volumes: tuple[Volume, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    work_dir: str = ""
     store: str = ""
     idle_limit: float = IDLE_LIMIT
     orphan_limit: float = ORPHAN_LIMIT

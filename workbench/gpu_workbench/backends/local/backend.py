@@ -1,0 +1,241 @@
+"""The ``local`` backend: agents as subprocesses of nobody, their facts in a state directory."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from gpu_workbench.backends.archive import agent_archive
+from gpu_workbench.backends.channel import Channel
+from gpu_workbench.backends.kept import Kept, KeptFolder
+from gpu_workbench.backends.local.folder import WorkloadFolder, process_started
+from gpu_workbench.backends.local.lease import visible_gpus
+from gpu_workbench.backends.protocol import Sealed
+from gpu_workbench.core.agent_config import AgentConfig, Listen, dump_agent_config
+from gpu_workbench.core.errors import Unreachable, WorkbenchError
+from gpu_workbench.core.facts import Facts
+from gpu_workbench.core.model import Kind, Phase
+from gpu_workbench.core.spec import Handle, WorkloadSpec
+
+POLL = 0.1
+"""Seconds between two looks at a workload's folder."""
+
+STOP_PATIENCE = 5.0
+"""Seconds an agent is given to end by itself."""
+
+
+_CHILDREN: list[subprocess.Popen[bytes]] = []
+"""Agents this process started: kept so that they are reaped, never ended with it."""
+
+
+class LocalBackend:
+    """Workloads on this machine.
+
+    Args:
+        root: Folder of their folders, private to the user.
+    """
+
+    name = "local"
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def _folder(self, handle: Handle) -> WorkloadFolder:
+        return WorkloadFolder(self._root / handle.id)
+
+    async def start(self, spec: WorkloadSpec, *, sealed: Sealed | None = None) -> Handle:
+        """Start an agent, unless that was done before."""
+        folder = WorkloadFolder(self._root / spec.id)
+        await asyncio.to_thread(self._prepare, folder, spec, sealed)
+        if folder.claim():
+            await asyncio.to_thread(self._spawn, folder, spec)
+        handle = folder.handle()
+        if handle is None:
+            raise WorkbenchError("The session could not be noted", why=f"{folder.path} cannot be written")
+        return handle
+
+    def _prepare(self, folder: WorkloadFolder, spec: WorkloadSpec, sealed: Sealed | None) -> None:
+        folder.create(spec, started=time.time())
+        folder.write_secret("token", secrets.token_urlsafe(32))
+        for path, content in (sealed.files if sealed else {}).items():
+            target = folder.path / "sealed" / path
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            target.write_bytes(content)
+        if sealed and sealed.run_key:
+            folder.write_secret("run.key", sealed.run_key)
+        folder.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder.path / "agent.json").write_text(dump_agent_config(self._config(folder, spec, bool(sealed))))
+
+    def _config(self, folder: WorkloadFolder, spec: WorkloadSpec, sealed: bool) -> AgentConfig:
+        path = folder.path
+        return AgentConfig(
+            kind=spec.kind,
+            workload=spec.id,
+            state_dir=str(path / "state"),
+            work_dir=spec.work_dir or str(path / "work"),
+            listen=Listen(socket=str(folder.socket)),
+            token_file=str(path / "token"),
+            run_key_file=str(path / "run.key") if sealed else "",
+            sealed_dir=str(path / "sealed") if sealed else "",
+            store_dir=str(path / "results") if sealed else "",
+            idle_limit=spec.idle_limit,
+            orphan_limit=spec.orphan_limit,
+            time_limit=spec.time_limit,
+            journal_limit=spec.journal_limit,
+            termination_file=str(path / "record.json"),
+            python=spec.python,
+            linger=2.0 if spec.kind is Kind.JOB else 0.0,
+            echo=False,
+        )
+
+    def _spawn(self, folder: WorkloadFolder, spec: WorkloadSpec) -> None:
+        """Start the agent as a process of its own session; it is not our child for long."""
+        archive = _archive_file(self._root)
+        command = [sys.executable, str(archive), "--config", str(folder.path / "agent.json")]
+        gpus = visible_gpus() if spec.resources.gpus.count else []
+        if gpus:  # another process waits for them, and becomes the agent
+            command = [sys.executable, "-m", "gpu_workbench.backends.local.lease", str(folder.path), *command]
+        with (folder.path / "agent.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **spec.env, **({} if gpus else {"CUDA_VISIBLE_DEVICES": ""})},
+                cwd=folder.path,
+                start_new_session=True,
+            )
+        folder.replace("process.json", {"pid": process.pid, "started": process_started(process.pid) or "gone"})
+        _CHILDREN.append(process)
+
+    async def list(self, *, owner: str) -> list[Handle]:
+        """All workloads in the state directory, newest first."""
+        folders = self._root.iterdir() if self._root.exists() else iter(())
+        handles = [WorkloadFolder(path).handle() for path in folders if not path.name.startswith(".")]
+        mine = [handle for handle in handles if handle and (not owner or handle.spec.owner in ("", owner))]
+        return sorted(mine, key=lambda handle: handle.started, reverse=True)
+
+    async def find(self, workload_id: str) -> Handle | None:
+        """The workload of that id, or ``None``."""
+        return WorkloadFolder(self._root / workload_id).handle()
+
+    async def watch(self, handle: Handle) -> AsyncIterator[Facts]:
+        """Its folder's facts whenever they change."""
+        last: Facts | None = None
+        while True:
+            facts = self.facts(handle)
+            if facts != last:
+                last = facts
+                yield facts
+            if facts.gone:
+                return
+            await asyncio.sleep(POLL)
+
+    def facts(self, handle: Handle) -> Facts:
+        """What its folder says now."""
+        folder = self._folder(handle)
+        mark, record = folder.process, folder.read("record.json")
+        if not folder.path.exists():
+            return Facts(phase=Phase.LOST, gone=True)
+        if mark is None:
+            fresh = time.time() - handle.started < 30
+            return Facts(phase=Phase.PENDING if fresh else Phase.FAILED, gone=not fresh)
+        if mark.alive:
+            if folder.waiting:
+                return Facts(phase=Phase.QUEUED, error="", log_tail=folder.waiting)
+            ready = folder.socket.exists()
+            return Facts(phase=Phase.RUNNING if ready else Phase.STARTING, agent_ready=ready)
+        outcome = (record or {}).get("outcome")
+        phase = Phase(outcome) if isinstance(outcome, str) else Phase.LOST
+        return Facts(phase=phase, record=record, log_tail=_tail(folder.path / "agent.log"), gone=True)
+
+    async def open(self, handle: Handle) -> Channel:
+        """A channel through its Unix socket."""
+        folder = self._folder(handle)
+        mark = folder.process
+        if mark is None or not mark.alive or not folder.socket.exists():
+            raise Unreachable("There is no agent to talk to", why=f"{handle.spec.name} is not running")
+        path = str(folder.socket)
+
+        async def connect() -> socket.socket:
+            made = socket.socket(socket.AF_UNIX)
+            made.setblocking(False)
+            try:
+                await asyncio.get_running_loop().sock_connect(made, path)
+            except BaseException:
+                made.close()
+                raise
+            return made
+
+        return Channel(connect=connect, token=(folder.path / "token").read_text())
+
+    async def stop(self, handle: Handle, *, force: bool = False) -> None:
+        """Ask the agent to end; end it where it does not."""
+        folder = self._folder(handle)
+        mark = folder.process
+        if mark is None or not mark.alive:
+            return
+        _signal(mark.pid, signal.SIGKILL if force else signal.SIGTERM)
+        end = time.monotonic() + STOP_PATIENCE
+        while mark.alive and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+        if mark.alive:
+            _signal(mark.pid, signal.SIGKILL)
+
+    async def forget(self, handle: Handle) -> None:
+        """Remove its folder."""
+        await self.stop(handle, force=True)
+        await asyncio.to_thread(self._folder(handle).remove)
+
+    async def logs(self, handle: Handle, *, tail: int | None = None) -> str:
+        """What the agent itself said; the user's output is in the journal."""
+        return _tail(self._folder(handle).path / "agent.log", lines=tail)
+
+    async def kept(self, handle: Handle) -> Kept | None:
+        """Journal and results on disk, for when the agent is gone."""
+        path = self._folder(handle).path
+        key = path / "run.key"
+        if not path.exists():
+            return None
+        return KeptFolder(
+            journal_dir=path / "state" / "journal",
+            results=path / "results",
+            run_key=key.read_text().strip().encode() if key.exists() else b"",
+        )
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _archive_file(root: Path) -> Path:
+    """The agent's archive in the state directory, written once per content."""
+    data, digest = agent_archive()
+    path = root / ".agent" / f"{digest}.pyz"
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    return path
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+def _tail(path: Path, *, lines: int | None = 20) -> str:
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        return ""
+    return text if lines is None else "\n".join(text.splitlines()[-lines:])
