@@ -30,7 +30,10 @@ def up(say: Say = print) -> None:
     """
     prepare(say)
     if is_up():
-        return mend(say)
+        mend(say)
+        for bundle in bundles.ALL:
+            _load_bundle(bundle)
+        return
     if BEFORE.exists():
         down(say)
     try:
@@ -52,7 +55,7 @@ def prepare(say: Say = print) -> None:
 
 def is_up() -> bool:
     """Whether a cluster was started here and its network is still there (it is not after a reboot)."""
-    return READY.exists() and Path(f"/sys/class/net/{BRIDGE}").exists()
+    return READY.exists() and BRIDGE in network.devices()
 
 
 def mend(say: Say = print) -> None:
@@ -63,8 +66,6 @@ def mend(say: Say = print) -> None:
             start(name, wait=False)
     for name in components():
         wait_for(name)
-    for bundle in bundles.ALL:
-        _load_bundle(bundle)
 
 
 def start(name: str, *, wait: bool = True) -> None:
@@ -179,6 +180,8 @@ def _stop_all() -> None:
     ):
         processes.stop(names, grace=1.0 if names == ["kube-apiserver"] else 5.0)
     processes.stop(["etcd"])
+    if processes.shims() and "containerd" not in processes.running():
+        start("containerd", wait=False)  # it was stopped or killed; only it can end its containers
     if "containerd" in processes.running():
         wait_for("containerd")
         containerd.end_containers()

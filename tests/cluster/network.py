@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 from pathlib import Path
 
 from .paths import BEFORE, BRIDGE, NODE_IP, POD_BRIDGE, POD_CIDR, ROOT
-from .shell import ClusterError, sh
+from .shell import ClusterError, sh, until
 
 # The kubelet and the bridge plugin set all but the last. New interfaces must not get an IPv6 address of their own: for
 # each of them a browser on this machine would drop its connections ("network changed") whenever a pod starts.
@@ -61,7 +62,7 @@ _FIREWALL = f"""table inet {_TABLE} {{
 
 def remember() -> None:
     """Write down what this machine looks like now. Raises `ClusterError` when something of a cluster is there already."""
-    if clash := [name for name in (BRIDGE, POD_BRIDGE) if Path(f"/sys/class/net/{name}").exists()]:
+    if clash := sorted(devices() & {BRIDGE, POD_BRIDGE}):
         raise ClusterError(f"network device {clash[0]} exists: another test cluster runs on this machine")
     if any(group.exists() for group in _cgroups()):
         raise ClusterError(
@@ -92,6 +93,11 @@ def prepare() -> None:
         sh("nft", "add", "element", "inet", _TABLE, "foreign", f"{{ {', '.join(foreign)} }}")
 
 
+def devices() -> set[str]:
+    """The names of this machine's network devices."""
+    return {name for _, name in socket.if_nameindex()}
+
+
 def cut(address: str, *, off: bool) -> None:
     """Make a pod's address unreachable from everywhere, or reachable again."""
     sh("nft", "add" if off else "delete", "element", "inet", _TABLE, "cut", f"{{ {address} }}")
@@ -113,9 +119,7 @@ def restore() -> None:
             sh("nft", "delete", "table", *table.split())
     for name, value in before["sysctls"].items():
         sh("sysctl", "-qw", f"{name}={value}", check=False)
-    for group in _cgroups():
-        for folder, _, _ in os.walk(group, topdown=False):
-            Path(folder).rmdir()
+    until("the end of the pods' cgroups", 10, _remove_cgroups, log="kubelet")
     for path in OUTSIDE:
         if path not in before["outside"]:
             shutil.rmtree(path, ignore_errors=True)
@@ -137,6 +141,14 @@ def _cgroups() -> list[Path]:
     top = Path("/sys/fs/cgroup")
     hierarchies = [top] if (top / "cgroup.controllers").exists() else [h for h in top.iterdir() if h.is_dir()]
     return [hierarchy / "kubepods" for hierarchy in hierarchies]
+
+
+def _remove_cgroups() -> bool:
+    """Remove them from the leaves up; OSError while a process that was killed is still in one."""
+    for group in _cgroups():
+        for folder, _, _ in os.walk(group, topdown=False):
+            Path(folder).rmdir()
+    return True
 
 
 def _wildcard_ports() -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from . import cluster, locks, packages, processes
 from .handle import session
 from .images import WORKER
-from .network import OUTSIDE
+from .network import OUTSIDE, devices
 from .paths import CACHE, LOGS
 from .shell import sh
 
@@ -29,7 +29,7 @@ def machine() -> dict[str, object]:
         "processes": sorted(_processes()),
         "mounts": sorted(Path("/proc/mounts").read_text().splitlines()),
         "network namespaces": sh("ip", "netns", "list"),
-        "links": sorted(file.name for file in Path("/sys/class/net").iterdir()),
+        "links": sorted(devices()),
         "firewall": sh("nft", "list", "ruleset"),
         "routes": sh("ip", "route", "show", "table", "all"),
         "cgroups": sorted(str(path) for path in Path("/sys/fs/cgroup").glob("**/kubepods*")),
@@ -57,6 +57,18 @@ def cli(*argv: str) -> list[str]:
     return [sys.executable, "-m", "tests.cluster", *argv]
 
 
+def leave_a_pod() -> None:
+    """Start a pod that does not end by itself."""
+    cluster.kubectl("run", "left-over", f"--image={WORKER}", "--restart=Never", "--", "sleep", "1000")
+    cluster.kubectl("wait", "--for=jsonpath={.status.phase}=Running", "pod/left-over", "--timeout=60s")
+
+
+def assert_unchanged(before: dict[str, object]) -> None:
+    after = machine()
+    for part, was in before.items():
+        assert after[part] == was, part
+
+
 @pytest.fixture
 def before() -> dict[str, object]:
     """The machine without a cluster; a cluster that somebody wants is left alone."""
@@ -79,12 +91,9 @@ def test_two_starts_at_once_make_one_cluster_and_down_leaves_nothing(before: dic
     assert sum("the cluster is up" in text for text in said) == 1
     assert all("export KUBECONFIG=" in text for text in said)
 
-    cluster.kubectl("run", "left-over", f"--image={WORKER}", "--restart=Never", "--", "sleep", "1000")
-    cluster.kubectl("wait", "--for=jsonpath={.status.phase}=Running", "pod/left-over", "--timeout=60s")
+    leave_a_pod()
     subprocess.run(cli("down"), check=True)
-    after = machine()
-    for part, was in before.items():
-        assert after[part] == was, part
+    assert_unchanged(before)
 
 
 def test_failed_start_is_undone_and_says_which_log_to_read(before: dict[str, object]) -> None:
@@ -94,9 +103,17 @@ def test_failed_start_is_undone_and_says_which_log_to_read(before: dict[str, obj
     assert str(LOGS / "etcd.log") in ended.stderr
     assert "address already in use" in ended.stderr
     assert "Traceback" not in ended.stderr
-    after = machine()
-    for part, was in before.items():
-        assert after[part] == was, part
+    assert_unchanged(before)
+
+
+def test_start_that_was_killed_is_cleaned_up_by_the_next_command(before: dict[str, object]) -> None:
+    with subprocess.Popen(cli("up"), stdout=subprocess.PIPE, text=True) as start:
+        assert start.stdout
+        assert any("API server" in line for line in start.stdout)  # the midst of it
+        start.kill()
+    assert not cluster.is_up()
+    subprocess.run(cli("down"), check=True)
+    assert_unchanged(before)
 
 
 def test_session_takes_down_what_it_started_and_leaves_what_it_found(before: dict[str, object]) -> None:
@@ -108,5 +125,7 @@ def test_session_takes_down_what_it_started_and_leaves_what_it_found(before: dic
         refused = subprocess.run(cli("down"), check=False, capture_output=True, text=True)
         assert refused.returncode == 1
         assert "in use by process" in refused.stderr
-    assert not cluster.is_up()
-    assert machine()["processes"] == before["processes"]
+        leave_a_pod()
+        cluster.stop("kubelet")  # as a test may that ended badly
+        cluster.stop("containerd")
+    assert_unchanged(before)
