@@ -15,8 +15,15 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "gpu_workbench"
 MAX_SIZE = 2_000_000  # bytes; a wheel beyond it carries something that is not ours
 
+ARCHIVE = """
+from gpu_workbench.backends.archive import agent_archive
+content, digest = agent_archive()
+print(f"agent.pyz {digest}, {len(content):,} bytes")
+"""
+
 COMMANDS = (
     ("python", "-c", f"import {PACKAGE}; print('import {PACKAGE}', {PACKAGE}.__version__)"),
+    ("python", "-c", ARCHIVE),
     ("gpu-workbench", "--version"),
 )
 
@@ -38,12 +45,9 @@ def look_into(wheel: Path) -> list[str]:
         inside = {name for name in archive.namelist() if not name.endswith("/")}
     package = {name for name in inside if name.startswith(f"{PACKAGE}/")}
     info = {Path(name).name for name in inside if ".dist-info/" in name}
-    tracked = subprocess.run(
-        ["git", "ls-files", f"workbench/{PACKAGE}"], cwd=ROOT, text=True, capture_output=True, check=True
-    ).stdout.split()
-    ours = {name.removeprefix("workbench/") for name in tracked}
+    ours = sources()
     problems = [f"  lacks {name}" for name in sorted(ours - package)]
-    problems += [f"  holds {name}, which is not tracked" for name in sorted(package - ours)]
+    problems += [f"  holds {name}, which is no source of ours" for name in sorted(package - ours)]
     problems += [
         f"  lacks {name} in its metadata"
         for name in ("METADATA", "entry_points.txt", "LICENSE")
@@ -53,6 +57,13 @@ def look_into(wheel: Path) -> list[str]:
     if wheel.stat().st_size > MAX_SIZE:
         problems.append(f"  has {wheel.stat().st_size:,} bytes, more than {MAX_SIZE:,}")
     return problems
+
+
+def sources() -> set[str]:
+    """The package's files as git knows them: tracked, or new and not ignored."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", f"workbench/{PACKAGE}"]
+    listed = subprocess.run(listing, cwd=ROOT, text=True, capture_output=True, check=True).stdout.split("\0")
+    return {name.removeprefix("workbench/") for name in listed if name and (ROOT / name).exists()}
 
 
 def use(wheel: Path) -> None:

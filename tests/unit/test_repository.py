@@ -61,11 +61,10 @@ def test_every_layer_has_its_line_in_contributing() -> None:
 
 
 # Written so that the patterns do not find themselves.
-FOLDERS = r"/(?:ro)ot/|/(?:ho)me/(?!jovyan)[a-z]|/(?:wo)rk/(?:main|shared)|/(?:Us)ers/[a-z]"
 REGISTRIES = (
     r"(?:files\.pythonhosted|pypi\.org/simple|registry\.npmjs|proxy\.golang|deb\.debian|registry\.yarnpkg)"
 )
-FOREIGN = re.compile(rf"{FOLDERS}|https?://(?:[a-z0-9-]+\.)*{REGISTRIES}")
+FOREIGN = re.compile(rf"/(?:ro)ot/|{re.escape(str(ROOT))}\b|https?://(?:[a-z0-9-]+\.)*{REGISTRIES}")
 GENERATED = {"go.sum"}
 
 
