@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import threading
@@ -27,10 +28,8 @@ class Echo:
         text = event.content.get("text")
         descriptor = 2 if event.content.get("name") == "stderr" else 1
         if isinstance(text, str):
-            try:
+            with contextlib.suppress(queue.Full):
                 self._pieces.put_nowait((descriptor, text.encode("utf-8", "replace")))
-            except queue.Full:
-                pass
 
     def _run(self) -> None:
         while True:

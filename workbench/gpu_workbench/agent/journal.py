@@ -136,10 +136,10 @@ class Journal:
 
     def _write(self, entries: list[Entry]) -> None:
         segment = self._segments[-1]
-        lines = []
+        lines: list[bytes] = []
+        offset = segment.size
         for entry in entries:
             line = encode_entry(entry).encode("utf-8", "surrogatepass") + b"\n"
-            offset = segment.size + sum(map(len, lines))
             if not segment.marks or offset - segment.marks[-1][1] >= _MARK:
                 segment.marks.append((entry.n - 1, offset))
             if isinstance(entry.event, OutputWritten):
@@ -147,6 +147,7 @@ class Journal:
                 segment.characters[run] = segment.characters.get(run, 0) + _characters(entry.event)
             segment.last = entry.n
             lines.append(line)
+            offset += len(line)
         self._put(segment, b"".join(lines))
 
     def _put(self, segment: _Segment, data: bytes) -> None:

@@ -253,15 +253,17 @@ class Kernel:
         if self.process is None:
             return
         if self.alive and patience:
-            self._signal(signal.SIGTERM)
+            self.signal(signal.SIGTERM)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._dead.wait(), patience)
-        self._signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         await self._dead.wait()
         self.close()
 
-    def _signal(self, number: signal.Signals) -> None:
-        assert self.process is not None
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process and to what it started."""
+        if self.process is None:
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
 

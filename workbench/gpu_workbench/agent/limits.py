@@ -1,4 +1,7 @@
-"""When a workload ends by itself: nobody runs anything, nobody looks, or its time is up. A running cell is never an orphan."""
+"""When a workload ends by itself: nobody runs anything, nobody looks, or its time is up.
+
+A running cell is never an orphan.
+"""
 
 from __future__ import annotations
 

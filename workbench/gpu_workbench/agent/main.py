@@ -28,7 +28,9 @@ def main(arguments: list[str]) -> int:
         kernel(arguments[1], arguments[2])
         return 0
     if len(arguments) == 2 and arguments[0] == "--config":
-        return asyncio.run(run_agent(load_agent_config(Path(arguments[1]).read_text())))
+        config = load_agent_config(Path(arguments[1]).read_text())
+        prepare(config)
+        return asyncio.run(run_agent(config))
     sys.stderr.write("usage: agent.pyz --config FILE\n")
     return 2
 
@@ -41,13 +43,21 @@ def own_command() -> list[str]:
     return [sys.executable, "-m", "gpu_workbench.agent"]
 
 
-async def run_agent(config: AgentConfig) -> int:
-    """Serve one workload until it ends."""
+def prepare(config: AgentConfig) -> None:
+    """Make the folders, private from the first moment on."""
     os.umask(0o077)
     Path(config.state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
     Path(config.work_dir).mkdir(parents=True, exist_ok=True)
+
+
+def _token(config: AgentConfig) -> str:
+    return Path(config.token_file).read_text().strip()
+
+
+async def run_agent(config: AgentConfig) -> int:
+    """Serve one workload until it ends."""
     service = Service(config, command=own_command())
-    routes = Routes(service, token=Path(config.token_file).read_text().strip())
+    routes = Routes(service, token=_token(config))
     server = Server(routes, headers={"gpu-workbench-version": VERSION}, tls=_tls(config))
     server.start(_listeners(config))
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""The terminal record: what is left to say when the agent is gone, in the container's termination message (4 KiB at most)."""
+"""The terminal record: what is left to say when the agent is gone, in the container's termination message (4 KiB)."""
 
 from __future__ import annotations
 

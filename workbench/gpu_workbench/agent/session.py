@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 
 from gpu_workbench.agent.exits import describe_death
@@ -20,7 +20,7 @@ from gpu_workbench.core import events as e
 from gpu_workbench.core.model import Cause, Failure, GpuDevice, GpuSample, NameInfo, Phase, StoredValue
 from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import Json, JsonObject, decode
-from gpu_workbench.transport.server import HttpError
+from gpu_workbench.transport.server import HttpError, Sender
 
 _PARENTS_KEPT = 512
 _DRAIN_LIMIT = 5.0
@@ -202,7 +202,7 @@ class Session:
         run.interrupted += 1
         if grade >= 2:
             run.restart = True
-            self.kernel.process and self.kernel._signal(signal.SIGKILL)
+            self.kernel.signal(signal.SIGKILL)
             return {"was": "running", "restarting": True}
         if run.executing:
             self.kernel.interrupt()
@@ -242,7 +242,7 @@ class Session:
             if failure is not None:
                 raise HttpError(409, "failed", failure.what)
 
-    async def get_value(self, name: str, *, run: str) -> tuple[JsonObject, object]:
+    async def get_value(self, name: str, *, run: str) -> tuple[JsonObject, Sender]:
         """A variable, or a run's result, as it can be sent."""
         return await self._values.get(name=name, run=run)
 
@@ -291,13 +291,13 @@ class Session:
         elif run.interrupted:
             await self._settle()
 
-    async def _until_death(self, work: asyncio.Future[Failure | None] | object) -> Failure | None:
-        task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    async def _until_death(self, work: Coroutine[None, None, Failure | None]) -> Failure | None:
+        task = asyncio.create_task(work)
         death = asyncio.create_task(self.kernel.died())
         try:
             await asyncio.wait({task, death}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
-                return await task  # type: ignore[no-any-return]
+                return await task
             await asyncio.sleep(0.05)  # what it wrote last is still on its way
             raise KernelDied(self.kernel.exit_code, self.kernel.tail())
         finally:
@@ -360,7 +360,12 @@ class Session:
             self._journal.append(e.ResultStored(run=run.spec.id, value=stored))
 
     def _bound(
-        self, run_id: str, bound: Mapping[str, Json], removed: list[str], *, sent: Mapping[str, str] | None = None
+        self,
+        run_id: str,
+        bound: Mapping[str, Json],
+        removed: list[str],
+        *,
+        sent: Mapping[str, str] | None = None,
     ) -> None:
         """Note who bound which names; a name's digest is that of what was last sent from a notebook."""
         infos: dict[str, NameInfo] = {}

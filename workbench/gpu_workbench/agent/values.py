@@ -1,4 +1,4 @@
-"""The agent's end of the kernel's values socket: small questions, and large values passed through without being looked at."""
+"""The agent's end of the kernel's values socket: small questions, and large values passed through unseen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from gpu_workbench.core.wire import JsonObject
-from gpu_workbench.transport.server import HttpError
+from gpu_workbench.transport.server import HttpError, Sender
 from gpu_workbench.transport.streams import CHUNK, ByteStream, PlainStream
 
 _STATUS = {"unknown-name": 404, "not-picklable": 409, "failed": 409}
@@ -57,7 +57,7 @@ class KernelValues:
         finally:
             line.close()
 
-    async def get(self, *, name: str, run: str) -> tuple[JsonObject, Callable[[ByteStream], Awaitable[None]]]:
+    async def get(self, *, name: str, run: str) -> tuple[JsonObject, Sender]:
         """A value's description, and what writes its bytes to a stream."""
         line = await self._open()
         try:

@@ -1,6 +1,7 @@
-"""``agent.pyz``: the agent, the core, the codecs and three pure Python packages, as one file that any Python from 3.10 on runs.
+"""``agent.pyz``: the agent, the core, the codecs and a few pure Python packages, as one file.
 
-Built from what is installed here, the same bytes every time, so that its hash can be its name.
+Any Python from 3.10 on runs it. It is built from what is installed here, with the same bytes every time, so that its hash
+can be its name.
 """
 
 from __future__ import annotations
@@ -78,5 +79,6 @@ def _origin(module: str) -> Path:
 
 
 def _privately(source: bytes) -> bytes:
-    """wsproto imports h11 by its public name; inside the archive it has another one."""
-    return source.replace(b"\nimport h11\n", b"\nfrom _gwb_vendor import h11\n")
+    """h11 and wsproto import h11 by its public name; inside the archive it has another one."""
+    source = source.replace(b"\nimport h11\n", b"\nfrom _gwb_vendor import h11\n")
+    return source.replace(b"from h11.", b"from _gwb_vendor.h11.")

@@ -148,7 +148,7 @@ class Client:
     ) -> Reply:
         """Send a request and read the head of its response.
 
-        A kept connection that turns out to be dead is replaced by a new one once; every route of the agent may be asked twice.
+        A kept connection that turns out to be dead is replaced by a new one; every route of the agent may be asked twice.
 
         Args:
             method: HTTP method.

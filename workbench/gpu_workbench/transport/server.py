@@ -287,9 +287,6 @@ class _Connection:
         handshake = ws_handshake.H11Handshake(wsproto.ConnectionType.SERVER)
         try:
             handshake.initiate_upgrade_connection(event.headers, event.target)
-            opening = next(handshake.events())
-            if not isinstance(opening, ws_events.Request):
-                raise wsproto.utilities.RemoteProtocolError("no WebSocket request")
         except wsproto.utilities.RemoteProtocolError as error:
             refusal = HttpError(400, "bad-websocket", f"That is no WebSocket handshake: {error}")
             return await self._respond(refusal.response())

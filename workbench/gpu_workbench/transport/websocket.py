@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from gpu_workbench.transport.streams import ByteStream
 from gpu_workbench.transport.vendor import ws_events, wsproto
@@ -90,9 +91,7 @@ class WebSocket:
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Say good-bye where that is still possible, and close."""
         if self._open:
-            try:
+            with contextlib.suppress(OSError, asyncio.TimeoutError, wsproto.utilities.LocalProtocolError):
                 await asyncio.wait_for(self._write(ws_events.CloseConnection(code=code, reason=reason)), 1)
-            except (ConnectionError, OSError, asyncio.TimeoutError, wsproto.utilities.LocalProtocolError):
-                pass
         self._open = False
         self._stream.close()

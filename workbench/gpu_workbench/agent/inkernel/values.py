@@ -1,6 +1,6 @@
 """Hands variables of the kernel in and out through a Unix socket, each streamed to or from its final place.
 
-A request is one line of JSON, for ``put`` with the value's bytes behind it; so is the reply, for ``get`` with bytes behind it.
+A request is one line of JSON, for ``put`` with the value's bytes behind it; so is the reply, for ``get`` with bytes after.
 Values for a run are staged as bytes and become objects in the kernel's main thread, just before the run's cell
 (:func:`bind`), where an import they need may take its time and can be interrupted.
 """
