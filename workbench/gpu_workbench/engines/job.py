@@ -24,6 +24,7 @@ from gpu_workbench.core.agent_config import (
 )
 from gpu_workbench.core.errors import ProtocolError, TooLarge, UsageError
 from gpu_workbench.core.model import Kind
+from gpu_workbench.core.objects import text
 from gpu_workbench.core.quantities import show_bytes
 from gpu_workbench.core.spec import WorkloadSpec
 from gpu_workbench.core.wire import JsonObject, decode, encode
@@ -48,7 +49,6 @@ from gpu_workbench.engines.names import (
     archive_name,
     object_name,
 )
-from gpu_workbench.engines.objects import text
 from gpu_workbench.engines.pod import pod_spec, sealed_keys
 
 MAX_RESTARTS = 3

@@ -34,10 +34,8 @@ GRACE = 30
 # What images like to point at folders that a read-only file system or another user id puts out of reach.
 _FOLDERS = {
     "HOME": "home",
-    "IPYTHONDIR": "home/.ipython",
     "JUPYTER_CONFIG_DIR": "home/.jupyter",
     "JUPYTER_DATA_DIR": "home/.local/share/jupyter",
-    "JUPYTER_RUNTIME_DIR": "home/.local/share/jupyter/runtime",
     "MPLCONFIGDIR": "home/.config/matplotlib",
     "TORCHINDUCTOR_CACHE_DIR": "home/.cache/inductor",
     "TRITON_CACHE_DIR": "home/.cache/triton",
@@ -136,14 +134,17 @@ def _env(spec: WorkloadSpec) -> list[Json]:
 
 
 def _resources(spec: WorkloadSpec) -> JsonObject:
-    wanted: JsonObject = {}
-    if spec.resources.cpus is not None:
-        wanted["cpu"] = f"{round(spec.resources.cpus * 1000)}m"
+    """CPU is asked for and not limited: a limit slows the user's code down while cores beside it stand idle."""
+    limits: JsonObject = {}
     if spec.resources.memory is not None:
-        wanted["memory"] = str(spec.resources.memory)
+        limits["memory"] = str(spec.resources.memory)
     if spec.resources.gpus.count:
-        wanted[spec.resources.gpu_resource] = str(spec.resources.gpus.count)
-    return {"requests": wanted, "limits": wanted} if wanted else {}
+        limits[spec.resources.gpu_resource] = str(spec.resources.gpus.count)
+    requests = dict(limits)
+    if spec.resources.cpus is not None:
+        requests["cpu"] = f"{round(spec.resources.cpus * 1000)}m"
+    named: JsonObject = {"requests": requests, "limits": limits}
+    return {name: amounts for name, amounts in named.items() if amounts}
 
 
 def _volumes(spec: WorkloadSpec, archive_digest: str, sealed_paths: Sequence[str]) -> list[Json]:
@@ -179,6 +180,8 @@ def _mounts(spec: WorkloadSpec) -> list[Json]:
         {"name": "archive", "mountPath": ARCHIVE_FOLDER, "readOnly": True},
         {"name": "settings", "mountPath": SETTINGS, "readOnly": True},
         {"name": "scratch", "mountPath": SCRATCH},
+        # Parts of it that the kubelet makes, so that they are there before anything of the image runs.
+        {"name": "scratch", "mountPath": f"{SCRATCH}/home", "subPath": "home"},
         {"name": "scratch", "mountPath": "/tmp", "subPath": "tmp"},  # noqa: S108 - a folder of the pod's own
     ]
     if spec.resources.shared_memory is not None:

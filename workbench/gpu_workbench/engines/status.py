@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 
 from gpu_workbench.core.model import Kind, Phase
+from gpu_workbench.core.objects import at, condition, label, member, members, number, text
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.engines.names import CONTAINER, ENDED_ANNOTATION, INDEX_LABEL, RECORD_KEY
-from gpu_workbench.engines.objects import at, condition, label, member, members, number, text
 
 DISRUPTION = "DisruptionTarget"
 
@@ -38,13 +38,20 @@ def record_of(pods: Sequence[JsonObject]) -> JsonObject | None:
     return parse_record(text(_container(head), "state", "terminated", "message")) if head else None
 
 
+def tail_of(pods: Sequence[JsonObject]) -> str:
+    """The last lines of the head's container where it ended without a record."""
+    head = head_pod(pods)
+    message = _message(head) if head else ""
+    return "" if parse_record(message) else message
+
+
 def parse_record(message: str) -> JsonObject | None:
     """A terminal record, or ``None`` where the text is none: the last lines of a log stand there after a crash."""
     try:
         form = json.loads(message)
     except ValueError:
         return None
-    return form if isinstance(form, dict) and isinstance(form.get("phase"), str) else None
+    return form if isinstance(form, dict) and isinstance(form.get("outcome"), str) else None
 
 
 def record_of_root(root: JsonObject) -> JsonObject | None:
@@ -74,7 +81,11 @@ def phase_of(
         pods: Its pods.
     """
     if job is None:
-        return _phase_without_job(root)
+        return (
+            _living_phase(head)
+            if (head := head_pod(pods)) and not _pod_over(head)
+            else _phase_without_job(root)
+        )
     if job_finished(job):
         return _ended_phase(job, pods)
     if at(job, "metadata", "deletionTimestamp"):
@@ -117,12 +128,12 @@ def _ended_phase(job: JsonObject, pods: Sequence[JsonObject]) -> Phase:
     head = head_pod(pods)
     if head is None or _disrupted(head) or not member(_container(head), "state", "terminated"):
         return Phase.LOST
-    return Phase.SUCCEEDED if text(head, "status", "phase") == "Succeeded" else Phase.FAILED
+    return Phase.FAILED if exit_code(pods) else Phase.SUCCEEDED
 
 
 def _phase_in(record: JsonObject | None) -> Phase | None:
     try:
-        phase = Phase(text(record, "phase"))
+        phase = Phase(text(record, "outcome"))
     except ValueError:
         return None
     return phase if phase.ended else None
@@ -130,7 +141,7 @@ def _phase_in(record: JsonObject | None) -> Phase | None:
 
 def _will_be_replaced(pod: JsonObject) -> bool:
     """Whether the Job controller makes another one, as far as one pod can tell."""
-    return text(pod, "status", "phase") == "Failed" and _phase_in(parse_record(_message(pod))) is None
+    return text(pod, "status", "phase") != "Succeeded" and _phase_in(parse_record(_message(pod))) is None
 
 
 def _message(pod: JsonObject) -> str:
@@ -138,7 +149,10 @@ def _message(pod: JsonObject) -> str:
 
 
 def _pod_over(pod: JsonObject) -> bool:
-    return text(pod, "status", "phase") in ("Succeeded", "Failed")
+    """Whether its container is done; the pod's own phase follows a second or two later."""
+    return text(pod, "status", "phase") in ("Succeeded", "Failed") or bool(
+        member(_container(pod), "state", "terminated")
+    )
 
 
 def _disrupted(pod: JsonObject) -> bool:

@@ -19,7 +19,7 @@ from gpu_workbench.core.errors import (
     Throttled,
     Unreachable,
 )
-from gpu_workbench.engines.objects import members, text
+from gpu_workbench.core.objects import members, text
 
 # Admission plugins, webhooks and RBAC all answer 403 Forbidden; only the words tell them apart.
 _RBAC = re.compile(r'\bcannot (?P<verb>[a-z]+) resource "(?P<resource>[^"]+)"')

@@ -32,8 +32,8 @@ from gpu_workbench.backends.kubernetes.answers import (
 )
 from gpu_workbench.backends.kubernetes.resources import PODS, Resource
 from gpu_workbench.core.errors import BackendError, NotFound, ProtocolError, Retryable
+from gpu_workbench.core.objects import member, members, number, text
 from gpu_workbench.core.wire import JsonObject
-from gpu_workbench.engines.objects import member, members, number, text
 
 log = logging.getLogger(__name__)
 

@@ -38,6 +38,12 @@ def member(form: Json, *path: str) -> JsonObject:
     return found if isinstance(found, dict) else {}
 
 
+def strings(form: Json, *path: str) -> tuple[str, ...]:
+    """The strings of the list at ``path``; none where there is no list."""
+    found = at(form, *path)
+    return tuple(item for item in found if isinstance(item, str)) if isinstance(found, list) else ()
+
+
 def name_of(form: Json) -> str:
     """``metadata.name``."""
     return text(form, "metadata", "name")
@@ -53,9 +59,11 @@ def label(form: Json, name: str) -> str:
     return text(form, "metadata", "labels", name)
 
 
-def condition(form: Json, name: str) -> JsonObject:
-    """The status condition of that type if it is true, else an empty object."""
+def condition(form: Json, name: str, status: str = "True") -> JsonObject:
+    """The status condition of that type if it has that status, else an empty object."""
     for item in members(form, "status", "conditions"):
-        if item.get("type") == name and item.get("status") == "True":
+        if item.get("type") == name and item.get("status") == status:
             return item
     return {}
+
+

@@ -1,0 +1,325 @@
+"""The ``kubernetes`` backend: starts, finds, watches and ends workloads on one cluster, in one namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from gpu_workbench.backends.archive import agent_archive
+from gpu_workbench.backends.channel import Channel
+from gpu_workbench.backends.kubernetes.access import Access, load_access
+from gpu_workbench.backends.kubernetes.client import ApiClient
+from gpu_workbench.backends.kubernetes.credentials import make_credentials
+from gpu_workbench.backends.kubernetes.reach import PodConnector, Reach
+from gpu_workbench.backends.kubernetes.resources import (
+    CONFIG_MAPS,
+    JOBS,
+    NODES,
+    PODS,
+    SECRETS,
+    SELF_REVIEWS,
+    SERVICES,
+    Resource,
+)
+from gpu_workbench.backends.kubernetes.roots import Roots, seconds
+from gpu_workbench.backends.kubernetes.watch import Watcher
+from gpu_workbench.backends.protocol import Sealed
+from gpu_workbench.core.errors import (
+    BackendError,
+    Conflict,
+    NotFound,
+    PermissionDenied,
+    ProtocolError,
+    Retryable,
+    Unreachable,
+    UsageError,
+    WorkbenchError,
+)
+from gpu_workbench.core.facts import Facts
+from gpu_workbench.core.model import Phase
+from gpu_workbench.core.objects import label, name_of, text, uid_of
+from gpu_workbench.core.spec import Handle, WorkloadSpec
+from gpu_workbench.core.wire import JsonObject
+from gpu_workbench.engines.job import (
+    archive_manifest,
+    check_sealed,
+    job_manifest,
+    secret_manifest,
+    service_manifest,
+    spec_of_root,
+)
+from gpu_workbench.engines.names import CERTIFICATE_KEY, CONTAINER, TOKEN_KEY, object_name, selector
+from gpu_workbench.engines.pod import labels_of_kind
+from gpu_workbench.engines.status import ended_at, head_pod
+
+log = logging.getLogger(__name__)
+
+
+class KubernetesBackend:
+    """Workloads on one cluster.
+
+    Args:
+        context: Context of the kubeconfig; empty for its current one.
+        namespace: Where workloads live; empty for the context's own.
+        kubeconfig: Path; empty for ``KUBECONFIG``, ``~/.kube/config``, or the pod this runs in.
+        reach: How agents are reached.
+        timeout: Seconds for one attempt of a request to the API server.
+        patience: Seconds for all attempts of a request together.
+    """
+
+    name = "kubernetes"
+
+    def __init__(
+        self,
+        *,
+        context: str = "",
+        namespace: str = "",
+        kubeconfig: str = "",
+        reach: Reach = Reach.AUTO,
+        timeout: float = 10.0,
+        patience: float = 30.0,
+    ) -> None:
+        self._context = context
+        self._wanted_namespace = namespace
+        self._kubeconfig = kubeconfig
+        self._reach = reach
+        self._limits = (timeout, patience)
+        self._access: Access | None = None
+        self._client: ApiClient | None = None
+        self._owner = ""
+        self._connecting = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<KubernetesBackend {self._context or 'current context'} {self._wanted_namespace or 'own namespace'}>"
+
+    async def connect(self) -> ApiClient:
+        """Find the cluster and log in; once. Done by every call that needs it.
+
+        Raises:
+            ProfileError: there is no cluster, or the kubeconfig cannot be used.
+            PermissionDenied: its login command gives nothing.
+        """
+        async with self._connecting:
+            if self._client is None:
+                self._access = await load_access(context=self._context, kubeconfig=self._kubeconfig)
+                timeout, patience = self._limits
+                self._client = ApiClient(self._access, timeout=timeout, patience=patience)
+            return self._client
+
+    async def owner(self) -> str:
+        """Who we are to the cluster: the first 16 hexadecimal digits of the SHA-256 of our user name there."""
+        if not self._owner:
+            client = await self.connect()
+            form: JsonObject = {"apiVersion": SELF_REVIEWS.api, "kind": "SelfSubjectReview"}
+            review = await client.create(SELF_REVIEWS, form)
+            username = text(review, "status", "userInfo", "username")
+            self._owner = hashlib.sha256(username.encode()).hexdigest()[:16]
+        return self._owner
+
+    async def start(self, spec: WorkloadSpec, *, sealed: Sealed | None = None) -> Handle:
+        """See :meth:`~gpu_workbench.backends.protocol.Control.start`."""
+        files = sealed.files if sealed else {}
+        check_sealed(files)
+        if not spec.image:
+            raise UsageError(
+                "There is no image to run in",
+                fix="Give one with --image, or set `image` in a profile; it needs Python 3.10 and, for sessions, ipykernel",
+            )
+        client = await self.connect()
+        namespace = spec.placement.namespace or self._namespace()
+        placement = replace(spec.placement, namespace=namespace, context=self._context)
+        spec = replace(spec, placement=placement, owner=spec.owner or await self.owner())
+        roots = Roots(client, namespace)
+        root, made = await roots.create(spec)
+        try:
+            await self._create_children(client, spec, uid_of(root), files)
+        except WorkbenchError as error:
+            if made and not isinstance(error, Retryable):  # it will never run: leave nothing of it
+                with suppress(BackendError):
+                    await roots.delete(spec.id)
+            raise
+        return self._handle(spec, root)
+
+    async def _create_children(
+        self, client: ApiClient, spec: WorkloadSpec, root_uid: str, sealed: Mapping[str, bytes]
+    ) -> None:
+        """What the pod mounts is there before the Job: a pod that has to wait for its Secret starts a second later."""
+        content, digest = agent_archive()
+        credentials = await make_credentials(spec.id)
+        gpu_labels = await self._gpu_labels(client, spec)
+        secret = secret_manifest(spec, root_uid=root_uid, credentials=credentials, sealed=sealed)
+        job = job_manifest(
+            spec, root_uid=root_uid, archive_digest=digest, sealed_paths=tuple(sealed), gpu_labels=gpu_labels
+        )
+        namespace = spec.placement.namespace
+        await asyncio.gather(
+            _ensure(client, CONFIG_MAPS, archive_manifest(content, digest), namespace),
+            _ensure(client, SECRETS, secret, namespace),
+            _ensure(client, SERVICES, service_manifest(spec, root_uid=root_uid), namespace),
+        )
+        await _ensure(client, JOBS, job, namespace)
+
+    async def _gpu_labels(self, client: ApiClient, spec: WorkloadSpec) -> tuple[str, ...]:
+        """The label values of the GPU kind asked for, from the nodes we may see; none where that is nothing."""
+        kind = spec.resources.gpus.kind
+        if not kind:
+            return ()
+        try:
+            nodes = await client.list(NODES, labels=spec.resources.gpu_label)
+        except PermissionDenied:
+            return ()
+        return labels_of_kind(kind, [label(node, spec.resources.gpu_label) for node in nodes.items])
+
+    async def list(self, *, owner: str) -> list[Handle]:
+        """See :meth:`~gpu_workbench.backends.protocol.Control.list`. What ended too long ago is removed on the way."""
+        client = await self.connect()
+        roots = Roots(client, self._namespace())
+        found = await roots.of_owner(owner)
+        await roots.sweep(found, owner=owner)
+        handles = [handle for root in found if (handle := self._readable(root))]
+        return sorted(handles, key=lambda handle: handle.started, reverse=True)
+
+    async def find(self, workload_id: str) -> Handle | None:
+        """See :meth:`~gpu_workbench.backends.protocol.Control.find`."""
+        client = await self.connect()
+        root = await Roots(client, self._namespace()).get(workload_id)
+        return self._readable(root) if root else None
+
+    async def watch(self, handle: Handle) -> AsyncIterator[Facts]:
+        """See :meth:`~gpu_workbench.backends.protocol.Control.watch`."""
+        client = await self.connect()
+        roots = Roots(client, self._namespace(handle))
+        settled = False
+        async with Watcher(client, handle, namespace=self._namespace(handle), roots=roots) as watcher:
+            async for facts in watcher.facts():
+                if facts.phase.ended and facts.job is not None and not settled:
+                    settled = await self._settle(roots, handle, facts)
+                yield facts
+
+    async def _settle(self, roots: Roots, handle: Handle, facts: Facts) -> bool:
+        """Copy the end into the root while pods still tell of it; what fails here is made up for by the next ``list``."""
+        try:
+            if root := await roots.get(handle.id):
+                await roots.settle(root, job=facts.job, pods=facts.pods, otherwise=facts.phase)
+        except BackendError as error:
+            log.warning("The end of %s was not recorded: %s", handle.id, error)
+            return False
+        return True
+
+    async def stop(self, handle: Handle, *, force: bool = False) -> None:
+        """See :meth:`~gpu_workbench.backends.protocol.Control.stop`."""
+        client = await self.connect()
+        namespace, name = self._namespace(handle), object_name(handle.id)
+        pods = (await client.list(PODS, namespace=namespace, labels=selector(handle.id))).items
+        try:
+            await self._record_stop(client, handle, pods)
+        finally:  # whatever happens to the record, the GPUs are given back
+            await client.delete(JOBS, namespace=namespace, name=name)
+            await asyncio.gather(
+                client.delete(SECRETS, namespace=namespace, name=name),
+                client.delete(SERVICES, namespace=namespace, name=name),
+                *(
+                    client.delete(PODS, namespace=namespace, name=name_of(pod), grace=0)
+                    for pod in pods
+                    if force
+                ),
+            )
+
+    async def _record_stop(self, client: ApiClient, handle: Handle, pods: Sequence[JsonObject]) -> None:
+        namespace, name = self._namespace(handle), object_name(handle.id)
+        roots = Roots(client, namespace)
+        root = await roots.get(handle.id)
+        if root is None or ended_at(root):
+            return
+        try:
+            job = await client.get(JOBS, namespace=namespace, name=name)
+        except NotFound:
+            job = None
+        await roots.settle(root, job=job, pods=pods, otherwise=Phase.STOPPED)
+
+    async def forget(self, handle: Handle) -> None:
+        """See :meth:`~gpu_workbench.backends.protocol.Control.forget`."""
+        client = await self.connect()
+        await Roots(client, self._namespace(handle)).delete(handle.id)
+
+    async def logs(self, handle: Handle, *, tail: int | None = None) -> str:
+        """See :meth:`~gpu_workbench.backends.protocol.Control.logs`.
+
+        Raises:
+            NotFound: there is no pod any more, or its container has not started.
+        """
+        client = await self.connect()
+        namespace = self._namespace(handle)
+        pods = (await client.list(PODS, namespace=namespace, labels=selector(handle.id))).items
+        head = head_pod(pods)
+        if head is None:
+            raise NotFound("There are no logs", why="its pod is gone, and its log with it")
+        return await client.logs(namespace=namespace, pod=name_of(head), container=CONTAINER, tail=tail)
+
+    async def open(self, handle: Handle) -> Channel:
+        """See :meth:`~gpu_workbench.backends.protocol.Backend.open`.
+
+        Raises:
+            Unreachable: no head pod runs.
+            PermissionDenied: the workload's Secret may not be read.
+        """
+        client = await self.connect()
+        namespace = self._namespace(handle)
+        connector = PodConnector(
+            client, namespace=namespace, workload_id=handle.id, reach=self._chosen_reach()
+        )
+        await connector.find_pod()
+        try:
+            secret = await client.get(SECRETS, namespace=namespace, name=object_name(handle.id))
+        except NotFound:
+            raise Unreachable(
+                "The session's agent cannot be reached", why="its Secret is gone: it was stopped"
+            ) from None
+        return Channel(
+            connect=connector,
+            token=_secret_text(secret, TOKEN_KEY),
+            certificate=_secret_text(secret, CERTIFICATE_KEY),
+        )
+
+    async def close(self) -> None:
+        """See :meth:`~gpu_workbench.backends.protocol.Control.close`."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    def _namespace(self, handle: Handle | None = None) -> str:
+        own = self._access.namespace if self._access else ""
+        return (
+            (handle.address.get("namespace") if handle else "") or self._wanted_namespace or own or "default"
+        )
+
+    def _chosen_reach(self) -> Reach:
+        inside = self._access is not None and self._access.in_cluster
+        return Reach.PORT_FORWARD if self._reach is Reach.AUTO and not inside else self._reach
+
+    def _handle(self, spec: WorkloadSpec, root: JsonObject) -> Handle:
+        address = {"namespace": spec.placement.namespace, "context": self._context}
+        started = seconds(text(root, "metadata", "creationTimestamp"))
+        return Handle(spec=spec, backend=self.name, started=started, address=address)
+
+    def _readable(self, root: JsonObject) -> Handle | None:
+        try:
+            return self._handle(spec_of_root(root), root)
+        except ProtocolError as error:
+            log.warning("ConfigMap %s is left alone: %s", name_of(root), error)
+            return None
+
+
+async def _ensure(client: ApiClient, resource: Resource, body: JsonObject, namespace: str) -> None:
+    """Create what is not there yet. Names are fixed, so what is there was made by an earlier attempt."""
+    with suppress(Conflict):
+        await client.create(resource, body, namespace=namespace)
+
+
+def _secret_text(secret: JsonObject, key: str) -> str:
+    return base64.b64decode(text(secret, "data", key)).decode()

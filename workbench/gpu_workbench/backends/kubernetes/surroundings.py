@@ -1,0 +1,104 @@
+"""What lies around a workload that waits: nodes, quotas, claims, the queue, and who holds the GPUs; as far as we may see."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from gpu_workbench.backends.kubernetes.client import ApiClient
+from gpu_workbench.backends.kubernetes.resources import CLAIMS, NODES, PODS, QUOTAS, Resource
+from gpu_workbench.core.errors import BackendError, PermissionDenied
+from gpu_workbench.core.model import Phase
+from gpu_workbench.core.objects import at, label, members, name_of, text, uid_of
+from gpu_workbench.core.spec import WorkloadSpec
+from gpu_workbench.core.wire import JsonObject
+
+INTERVAL = 15.0
+"""Seconds between two looks: these lists are long on a large cluster, and change slowly."""
+
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+_QUEUES = Resource("kueue.x-k8s.io/v1beta1", "workloads")
+
+
+class Surroundings:
+    """Read on :meth:`refresh`, at most every :data:`INTERVAL`, and only while the workload waits for a node."""
+
+    def __init__(self, client: ApiClient, spec: WorkloadSpec, *, namespace: str) -> None:
+        self._client = client
+        self._spec = spec
+        self._namespace = namespace
+        self._looked: float | None = None
+        self._forbidden: set[str] = set()
+        self.wanted = True
+        self.nodes: tuple[JsonObject, ...] | None = None
+        self.gpu_pods: tuple[JsonObject, ...] | None = None
+        self.quotas: tuple[JsonObject, ...] = ()
+        self.claims: tuple[JsonObject, ...] = ()
+        self.queue: JsonObject | None = None
+
+    async def refresh(self, *, phase: Phase, job: JsonObject | None, pods: Sequence[JsonObject]) -> None:
+        """Look again if it is time to. What may not be seen, or is not there, is not asked for again."""
+        self.wanted = phase in (Phase.QUEUED, Phase.PENDING)
+        now = asyncio.get_running_loop().time()
+        if (
+            not self.wanted
+            or not (job or pods)
+            or (self._looked is not None and now - self._looked < INTERVAL)
+        ):
+            return
+        self._looked = now
+        nodes, quotas, claims, gpu_pods, queue = await asyncio.gather(
+            self._list("nodes", NODES, namespace=""),
+            self._list("quotas", QUOTAS, namespace=self._namespace),
+            self._claims(),
+            self._gpu_pods(),
+            self._queue(job),
+        )
+        self.nodes, self.gpu_pods, self.queue = nodes, gpu_pods, queue
+        self.quotas, self.claims = quotas or (), claims or ()
+
+    async def _claims(self) -> tuple[JsonObject, ...] | None:
+        names = {volume.claim for volume in self._spec.volumes}
+        if not names:
+            return ()
+        found = await self._list("claims", CLAIMS, namespace=self._namespace)
+        return tuple(claim for claim in found or () if name_of(claim) in names)
+
+    async def _gpu_pods(self) -> tuple[JsonObject, ...] | None:
+        if not self._spec.resources.gpus.count:
+            return None
+        running = "status.phase!=Succeeded,status.phase!=Failed"
+        found = await self._list("gpu pods", PODS, namespace="", fields=running)
+        resource = self._spec.resources.gpu_resource
+        return None if found is None else tuple(pod for pod in found if _holds(pod, resource))
+
+    async def _queue(self, job: JsonObject | None) -> JsonObject | None:
+        if job is None or not label(job, QUEUE_LABEL):
+            return None
+        found = await self._list(
+            "queue", _QUEUES, namespace=self._namespace, labels=f"kueue.x-k8s.io/job-uid={uid_of(job)}"
+        )
+        return next(iter(found or ()), None)
+
+    async def _list(
+        self, key: str, resource: Resource, *, namespace: str, labels: str = "", fields: str = ""
+    ) -> tuple[JsonObject, ...] | None:
+        if key in self._forbidden:
+            return None
+        try:
+            return (
+                await self._client.list(resource, namespace=namespace, labels=labels, fields=fields)
+            ).items
+        except PermissionDenied:
+            self._forbidden.add(key)
+            return None
+        except BackendError:
+            return None
+
+
+def _holds(pod: JsonObject, resource: str) -> bool:
+    """Whether a pod has a node and holds devices of that kind."""
+    containers = members(pod, "spec", "containers")
+    return bool(text(pod, "spec", "nodeName")) and any(
+        at(container, "resources", "limits", resource) for container in containers
+    )
