@@ -1,0 +1,105 @@
+"""What functions and classes of the notebook need beside themselves: the names they read, or their source."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import textwrap
+import types
+from collections.abc import Iterator, Mapping
+
+from gpu_workbench.app.shipping.scopes import global_reads
+from gpu_workbench.core.errors import NotPicklable
+
+
+def names_of(value: object, *, namespace: Mapping[str, object]) -> frozenset[str]:
+    """Names of the notebook that ``value`` reads when it is used, through whatever other functions of the notebook.
+
+    Follows functions, methods, classes, partials, wrapped functions, and instances of the notebook's classes. Functions of
+    installed modules read their own module's names, and need none.
+
+    Args:
+        namespace: The notebook's globals.
+    """
+    found: set[str] = set()
+    seen: set[int] = set()
+    rest = [value]
+    while rest:
+        item = rest.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        for function in _functions(item, namespace):
+            for name in global_reads(function.__code__).keys() & namespace.keys():
+                found.add(name)
+                rest.append(namespace[name])
+            rest.extend(_closure(function))
+    return frozenset(found)
+
+
+def source_of(value: object, *, name: str = "") -> str:
+    """The source of a function or class as its defining cell has it: what travels to another minor version of Python.
+
+    Raises:
+        NotPicklable: it has no source of its own, or closes over variables that would not travel with it.
+    """
+    what = name or getattr(value, "__name__", "") or "A value"
+    if isinstance(value, types.FunctionType) and value.__closure__:
+        variables = ", ".join(value.__code__.co_freevars)
+        raise NotPicklable(
+            f"{what} cannot travel to another version of Python",
+            why=f"functions go there as their source, and this one closes over {variables}",
+            fix="Define it at the top of a cell, or use an image with this version of Python",
+        )
+    try:
+        source = inspect.getsource(value)  # type: ignore[arg-type]
+    except (OSError, TypeError):
+        raise NotPicklable(
+            f"{what} cannot travel to another version of Python",
+            why="functions and classes go there as their source, and it has none here",
+            fix="Define it in a cell, or use an image with this version of Python",
+        ) from None
+    if getattr(value, "__name__", "") == "<lambda>":
+        raise NotPicklable(
+            f"{what} cannot travel to another version of Python",
+            why="functions go there as their source, and a lambda is a part of a line",
+            fix="Write it as a function with def, or use an image with this version of Python",
+        )
+    return textwrap.dedent(source)
+
+
+def _functions(value: object, namespace: Mapping[str, object]) -> Iterator[types.FunctionType]:
+    """The notebook's functions that make up ``value``."""
+    if isinstance(value, types.FunctionType) and value.__globals__ is namespace:
+        yield value
+    parts = _parts(value)
+    if parts is None:
+        kind = value if isinstance(value, type) else type(value)
+        home = namespace.get("__name__", "__main__")
+        members = (vars(base).values() for base in kind.__mro__ if base.__module__ == home)
+        parts = [member for group in members for member in group if not isinstance(member, type)]
+    for part in parts:
+        yield from _functions(part, namespace)
+
+
+def _parts(value: object) -> list[object] | None:
+    """What a callable calls; ``None`` for what is none of the usual ones."""
+    if isinstance(value, types.FunctionType):
+        return [value.__wrapped__] if hasattr(value, "__wrapped__") else []
+    if isinstance(value, types.MethodType):
+        return [value.__func__, value.__self__]
+    if isinstance(value, staticmethod | classmethod):
+        return [value.__func__]
+    if isinstance(value, functools.partial):
+        return [value.func, *value.args, *value.keywords.values()]
+    if isinstance(value, property):
+        return [value.fget, value.fset, value.fdel]
+    return None
+
+
+def _closure(function: types.FunctionType) -> Iterator[object]:
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # not filled yet
+            continue
