@@ -1,0 +1,45 @@
+"""One JupyterLab and one Chromium for all browser tests; skipped with the reason where there is no browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from tests.e2e.browser import Lab
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A JupyterLab of its own, with empty settings."""
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    from tests.e2e import browser
+
+    if browser.chromium() is None:
+        pytest.skip("there is no chromium here; apt-get install chromium")
+    with browser.jupyterlab(tmp_path_factory.mktemp("lab")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def chromium(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A real browser in the same network as the server."""
+    from tests.e2e import browser
+
+    with browser.browser(lab, tmp_path_factory.mktemp("browser")) as started:
+        yield started
+
+
+@pytest.fixture
+def opened(chromium: Browser) -> Iterator[Page]:
+    """A fresh page, whose console must stay silent."""
+    from tests.e2e import browser
+
+    with browser.page(chromium) as page:
+        yield page
+        complaints: list[Any] = page.complaints  # type: ignore[attr-defined]
+        assert not complaints, complaints

@@ -1,0 +1,247 @@
+"""The data of a run's view: what the MIME bundle carries and every rendering is drawn from.
+
+It is the wire form of the notebook file, the live renderer and the fallbacks alike: plain, bounded, already cleaned, and
+without what the owner does not want saved.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gpu_workbench.core.facts import Explanation
+from gpu_workbench.core.model import Failure, Kind, Phase, Progress, Receipt
+from gpu_workbench.core.wire import JsonObject, decode, encode_fields
+
+VERSION = 1
+
+LIMIT = 32 * 1024
+"""Bytes of JSON a snapshot may take, however many GPUs there are and however long the names."""
+
+
+class Saved(str, enum.Enum):
+    """How much of a view may stay in the notebook file."""
+
+    SUMMARY = "summary"
+    FULL = "full"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a run runs, in words.
+
+    Args:
+        backend: ``local``, ``kubernetes`` or ``broker``.
+        session: Name of the session; empty for what is no session.
+        context: The kubeconfig context or the cluster's name.
+        namespace: The namespace.
+        gpus: The GPUs in words: ``1 H200``, ``2 nodes × 8 H200``; ``CPU · this machine`` where there are fewer than asked.
+        nodes: Names of the nodes it is known to use or to wait for.
+        price: Cost of one GPU for one hour.
+        currency: Of ``price``.
+        hidden: Which of these were left out, because not everything may be saved.
+    """
+
+    backend: str
+    session: str = ""
+    context: str = ""
+    namespace: str = ""
+    gpus: str = ""
+    nodes: tuple[str, ...] = ()
+    price: float | None = None
+    currency: str = ""
+    hidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Published:
+    """How much of a run's output stands in the cell already.
+
+    Args:
+        cursor: Place in the head's journal up to which output was published.
+        characters: Stream name to characters published.
+        displays: Count of other outputs published.
+    """
+
+    cursor: str = ""
+    characters: Mapping[str, int] = field(default_factory=dict)
+    displays: int = 0
+
+
+@dataclass(frozen=True)
+class GpuSeries:
+    """One GPU over the chart's window, with its latest figures. What is missing is ``None``.
+
+    Args:
+        utilisation: Per cent at each point, oldest first.
+        memory: Per cent of the device's memory at each point.
+        missing: Figure to the reason why the device does not give it.
+    """
+
+    rank: int
+    gpu: int
+    name: str = ""
+    utilisation: tuple[float | None, ...] = ()
+    memory: tuple[float | None, ...] = ()
+    busy: float | None = None
+    memory_used: int | None = None
+    memory_total: int | None = None
+    temperature: float | None = None
+    power: float | None = None
+    clock: float | None = None
+    clock_max: float | None = None
+    throttle: tuple[str, ...] = ()
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Band:
+    """How the GPUs of a large gang spread at each point."""
+
+    p10: tuple[float | None, ...] = ()
+    p50: tuple[float | None, ...] = ()
+    p90: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Utilisation and memory over the last ``seconds``, on axes from 0 to 100 per cent.
+
+    Args:
+        seconds: Length of the window.
+        count: How many GPUs there are.
+        gpus: All of them up to 16; above that those that stand apart from the rest.
+        utilisation: The spread, above 16 GPUs.
+        memory: The spread, above 16 GPUs.
+        busy: Mean of the latest utilisation.
+        memory_used: Bytes used on the fullest device.
+        memory_total: Bytes of that device.
+        missing: Why there is no utilisation or no memory on any device.
+    """
+
+    seconds: float
+    count: int
+    gpus: tuple[GpuSeries, ...] = ()
+    utilisation: Band | None = None
+    memory: Band | None = None
+    busy: float | None = None
+    memory_used: int | None = None
+    memory_total: int | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RankLine:
+    """One rank in the table of ranks."""
+
+    rank: int
+    phase: Phase = Phase.STARTING
+    host: str = ""
+    gpus: int = 0
+    busy: float | None = None
+    memory_used: int | None = None
+    memory_total: int | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class ResultLine:
+    """A value that came back, or can be fetched, and its size in bytes."""
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Something that happened ``at`` seconds after the run was asked for."""
+
+    at: float
+    what: str
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A limit after which the workload ends by itself, in seconds from now."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One moment of a run, or of a workload where there is no run.
+
+    Args:
+        word: The phase as shown; a session that runs is ``Idle`` or ``Busy``.
+        name: Name of the run, or of the workload.
+        cell: Id of the notebook cell the run came from.
+        answer: The one line wanted in this phase.
+        hint: The line after it: what to do, or what else is known.
+        notes: What the reader should know besides: slowed GPUs, dropped output.
+        waited: Seconds from being asked for to the start, or until now.
+        ran: Seconds from the start to the end, or until now.
+        cost: Of the run, with its currency; empty where no price is known.
+        rank_count: How many ranks there are; ``ranks`` holds those worth a line.
+        characters: Stream name to characters written by the run.
+        published: How much of that stands in the cell.
+    """
+
+    saved: Saved
+    kind: Kind = Kind.SESSION
+    phase: Phase = Phase.QUEUED
+    word: str = ""
+    name: str = ""
+    cell: str = ""
+    answer: str = ""
+    hint: str = ""
+    notes: tuple[str, ...] = ()
+    waited: float | None = None
+    ran: float | None = None
+    progress: Progress | None = None
+    explanation: Explanation | None = None
+    failure: Failure | None = None
+    results: tuple[ResultLine, ...] = ()
+    receipt: Receipt | None = None
+    cost: str = ""
+    chart: Chart | None = None
+    ranks: tuple[RankLine, ...] = ()
+    rank_count: int = 0
+    moments: tuple[Moment, ...] = ()
+    ending: Ending | None = None
+    simulated: bool = False
+    characters: Mapping[str, int] = field(default_factory=dict)
+    displays: int = 0
+    truncated: int = 0
+    published: Published = Published()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the MIME bundle carries: ``{version, id, run, where, snapshot}``.
+
+    Args:
+        id: Of the workload.
+        run: Of the run; empty for the view of a workload.
+    """
+
+    version: int
+    id: str
+    run: str
+    where: Where
+    snapshot: Shown
+
+    def to_json(self) -> JsonObject:
+        """The JSON object of the MIME bundle."""
+        return encode_fields(self)
+
+    @classmethod
+    def from_json(cls, form: JsonObject) -> Snapshot:
+        """Read what ``to_json`` gave.
+
+        Raises:
+            ProtocolError: it is not a snapshot.
+        """
+        return decode(cls, form)

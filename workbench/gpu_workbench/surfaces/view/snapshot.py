@@ -1,0 +1,361 @@
+"""``snapshot(workload, run)``: one moment of a run as the wire data of its view. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+from gpu_workbench.core.facts import Explanation
+from gpu_workbench.core.model import Kind, Phase, Progress, RankState, Receipt, RunState, Workload
+from gpu_workbench.surfaces.view import clean, lines, series
+from gpu_workbench.surfaces.view.model import (
+    LIMIT,
+    VERSION,
+    Chart,
+    Ending,
+    Moment,
+    Published,
+    RankLine,
+    ResultLine,
+    Saved,
+    Shown,
+    Snapshot,
+    Where,
+)
+
+NOTHING_PUBLISHED = Published()
+
+_RANKS = 32
+_RESULTS = 12
+_BEFORE_THE_RUN = frozenset({Phase.QUEUED, Phase.PENDING, Phase.STARTING})
+
+
+def snapshot(
+    workload: Workload,
+    run_id: str | None,
+    *,
+    where: Where,
+    explanation: Explanation | None = None,
+    saved: Saved | str = Saved.SUMMARY,
+    published: Published = NOTHING_PUBLISHED,
+    asked: float | None = None,
+) -> Snapshot:
+    """One moment of a run, cleaned, bounded to 32 KiB of JSON, and without what may not be saved.
+
+    Args:
+        workload: What is known of the workload.
+        run_id: Which of its runs; ``None`` for the workload itself.
+        where: Where it runs, in words, complete: what may not be saved is taken out here.
+        explanation: Why it waits or ended, where something is known.
+        saved: ``summary`` leaves out nodes, namespace, context and cost; ``none`` leaves the ids and the phase alone.
+        published: How much of the run's output stands in the cell already.
+        asked: Seconds since it was asked for, by the caller's own clock; shown until the agent has a clock to say it.
+    """
+    saved = Saved(saved)
+    run = _run(workload, run_id)
+    phase = _phase(workload, run)
+    run_key = clean.line(run_id or "", 64)
+    identity = clean.line(workload.id, 64)
+    if saved is Saved.NONE:
+        bare = Shown(
+            saved=saved,
+            kind=workload.kind,
+            phase=phase,
+            word=_word(workload, run, phase),
+            published=published,
+        )
+        hidden = Where(backend=clean.line(where.backend, 20), hidden=("everything but the phase",))
+        return _fit(
+            Snapshot(VERSION, identity, run_key, hidden, replace(bare, published=_published(published)))
+        )
+    hosts = tuple(rank.host for rank in workload.ranks.values())
+    discreet = clean.Discretion(where, hosts=hosts, active=saved is Saved.SUMMARY)
+    shown = _shown(workload, run, phase, where=where, discreet=discreet, saved=saved, asked=asked)
+    shown = replace(
+        shown, explanation=_explained(explanation, discreet, saved), published=_published(published)
+    )
+    place = _where(where, saved)
+    shown = replace(shown, notes=lines.notes(shown, workload))
+    shown = replace(shown, answer=lines.answer(shown, run, workload), hint=lines.hint(shown, run))
+    return _fit(Snapshot(VERSION, identity, run_key, place, shown))
+
+
+def worth_showing(run: RunState | Shown | None, elapsed: float) -> bool:
+    """Whether a run deserves a view: it has taken 2 seconds, or it failed.
+
+    Args:
+        run: The run, where it is known already.
+        elapsed: Seconds since it was asked for.
+    """
+    return elapsed >= 2.0 or (run is not None and run.phase in (Phase.FAILED, Phase.LOST))
+
+
+def _run(workload: Workload, run_id: str | None) -> RunState | None:
+    return None if run_id is None else workload.runs.get(run_id) or RunState(id=run_id)
+
+
+def _phase(workload: Workload, run: RunState | None) -> Phase:
+    """The run's phase, unless its workload has not come so far yet, or has ended around it."""
+    if run is None or run.phase.ended:
+        return workload.phase if run is None else run.phase
+    over = workload.phase.ended or workload.phase is Phase.STOPPING
+    before = run.phase is Phase.QUEUED and workload.phase in _BEFORE_THE_RUN
+    return workload.phase if over or before else run.phase
+
+
+def _word(workload: Workload, run: RunState | None, phase: Phase) -> str:
+    if run is None and workload.kind is Kind.SESSION and phase is Phase.RUNNING:
+        return "Busy" if workload.busy else "Idle"
+    return phase.value
+
+
+def _shown(
+    workload: Workload,
+    run: RunState | None,
+    phase: Phase,
+    *,
+    where: Where,
+    discreet: clean.Discretion,
+    saved: Saved,
+    asked: float | None,
+) -> Shown:
+    head = workload.ranks.get(0)
+    now = head.now if head else 0.0
+    failure = (run.failure if run else None) or (workload.failure if phase.ended else None)
+    failure = clean.failure(failure)
+    if failure:
+        failure = replace(failure, what=discreet(failure.what), detail=discreet(failure.detail))
+    ran = _ran(run, now)
+    receipt = _receipt(run)
+    return Shown(
+        saved=saved,
+        kind=workload.kind,
+        phase=phase,
+        word=_word(workload, run, phase),
+        name=clean.line(run.name if run else "", 80),
+        cell=clean.line(run.cell_id if run else "", 64),
+        waited=_waited(run, now, asked),
+        ran=receipt.seconds if receipt else ran,
+        progress=_progress(run),
+        failure=failure,
+        results=tuple(
+            ResultLine(clean.line(one.name, 80), max(one.size, 0)) for one in (run.results if run else ())
+        ),
+        receipt=receipt,
+        cost=_cost(where, receipt) if saved is Saved.FULL else "",
+        chart=_chart(workload, run, now),
+        ranks=_ranks(workload, discreet, saved),
+        rank_count=len(workload.ranks),
+        moments=_moments(run, workload),
+        ending=_ending(workload, run, now),
+        simulated=workload.simulated or bool(receipt and receipt.simulated),
+        characters={clean.line(key, 20): count for key, count in list(run.characters.items())[:4]}
+        if run
+        else {},
+        displays=run.displays if run else 0,
+        truncated=run.truncated if run else 0,
+    )
+
+
+def _waited(run: RunState | None, now: float, asked: float | None) -> float | None:
+    if run is not None and run.queued_at is not None:
+        until = (
+            run.started_at
+            if run.started_at is not None
+            else run.ended_at
+            if run.ended_at is not None
+            else now
+        )
+        waited = run.receipt.waited if run.receipt and run.receipt.waited else until - run.queued_at
+    elif run is None or run.phase is Phase.QUEUED:
+        if asked is None:
+            return None
+        waited = asked
+    else:
+        return None
+    found = clean.seconds(waited)
+    ticking = run is None or run.started_at is None
+    return 10.0 * (found // 10) if found is not None and ticking and found >= 60 else found
+
+
+def _ran(run: RunState | None, now: float) -> float | None:
+    if run is None or run.started_at is None:
+        return None
+    return clean.seconds((run.ended_at if run.ended_at is not None else now) - run.started_at)
+
+
+def _progress(run: RunState | None) -> Progress | None:
+    found = run.progress if run else None
+    done = clean.number(found.done, 3) if found else None
+    if found is None or done is None:
+        return None
+    total = clean.number(found.total, 3)
+    return Progress(
+        label=clean.line(found.label.strip().rstrip(":"), 60),
+        done=done,
+        total=total if total is not None and total > 0 else None,
+        unit=clean.line(found.unit, 20),
+        rate=clean.number(found.rate, 3),
+        seconds_left=clean.seconds(found.seconds_left),
+    )
+
+
+def _receipt(run: RunState | None) -> Receipt | None:
+    found = run.receipt if run else None
+    if found is None:
+        return None
+    return Receipt(
+        seconds=clean.seconds(found.seconds) or 0.0,
+        waited=clean.seconds(found.waited) or 0.0,
+        gpus=found.gpus,
+        gpu_seconds=clean.number(found.gpu_seconds) or 0.0,
+        mean_utilisation=clean.number(found.mean_utilisation, 0),
+        peak_memory=clean.amount(found.peak_memory),
+        simulated=found.simulated,
+    )
+
+
+def _cost(where: Where, receipt: Receipt | None) -> str:
+    price = clean.number(where.price, 6)
+    if price is None or receipt is None or not receipt.gpu_seconds:
+        return ""
+    return f"{price * receipt.gpu_seconds / 3600:.2f} {clean.line(where.currency, 12)}".rstrip()
+
+
+def _chart(workload: Workload, run: RunState | None, now: float) -> Chart | None:
+    """The chart of the run's own time, or of the last minutes of a workload that has started."""
+    if run is None:
+        return (
+            series.chart(workload.ranks, seconds=series.WINDOW) if workload.phase is Phase.RUNNING else None
+        )
+    if run.started_at is None:
+        return None
+    return series.chart(workload.ranks, seconds=now - run.started_at)
+
+
+def _ranks(workload: Workload, discreet: clean.Discretion, saved: Saved) -> tuple[RankLine, ...]:
+    """The ranks worth a line: the failed first, then by number."""
+    first = (Phase.FAILED, Phase.LOST)
+    ordered = sorted(workload.ranks.values(), key=lambda rank: (rank.phase not in first, rank.rank))
+    return tuple(_rank(rank, discreet, saved) for rank in ordered[:_RANKS])
+
+
+def _rank(rank: RankState, discreet: clean.Discretion, saved: Saved) -> RankLine:
+    seen = series.chart({rank.rank: rank}, seconds=5.0)
+    failure = clean.failure(rank.failure, detail=0)
+    return RankLine(
+        rank=rank.rank,
+        phase=rank.phase,
+        host=clean.line(rank.host, 63) if saved is Saved.FULL else "",
+        gpus=len(rank.gpus),
+        busy=seen.busy if seen else None,
+        memory_used=seen.memory_used if seen else None,
+        memory_total=seen.memory_total if seen else None,
+        failure=replace(failure, what=discreet(failure.what), detail="") if failure else None,
+    )
+
+
+def _moments(run: RunState | None, workload: Workload) -> tuple[Moment, ...]:
+    if run is None or run.queued_at is None:
+        return ()
+    found = [
+        (run.queued_at, "asked for"),
+        (run.started_at, "started"),
+        (run.ended_at, run.phase.value.lower()),
+    ]
+    begin = run.queued_at
+    return tuple(Moment(clean.seconds(at - begin) or 0.0, what) for at, what in found if at is not None)
+
+
+def _ending(workload: Workload, run: RunState | None, now: float) -> Ending | None:
+    limit = workload.limit
+    if limit is None or workload.phase.ended or (run is not None and run.phase.ended):
+        return None
+    left = clean.seconds(limit.ends_at - now)
+    return None if left is None else Ending(clean.line(limit.name, 40), left)
+
+
+def _explained(found: Explanation | None, discreet: clean.Discretion, saved: Saved) -> Explanation | None:
+    if found is None:
+        return None
+    return Explanation(
+        code=clean.line(found.code, 60),
+        sentence=discreet(clean.line(found.sentence, 400)),
+        fix=discreet(clean.line(found.fix, 300)),
+        source=clean.line(found.source, 200) if saved is Saved.FULL else "",
+        waits=found.waits,
+    )
+
+
+def _published(found: Published) -> Published:
+    counts = {clean.line(key, 20): count for key, count in list(found.characters.items())[:4]}
+    return Published(cursor=clean.line(found.cursor, 80), characters=counts, displays=found.displays)
+
+
+def _where(where: Where, saved: Saved) -> Where:
+    shown = Where(
+        backend=clean.line(where.backend, 20),
+        session=clean.line(where.session, 60),
+        gpus=clean.line(where.gpus, 60),
+        hidden=tuple(clean.line(part, 30) for part in where.hidden[:8]),
+    )
+    if saved is Saved.FULL:
+        return replace(
+            shown,
+            context=clean.line(where.context, 60),
+            namespace=clean.line(where.namespace, 63),
+            nodes=tuple(clean.line(node, 63) for node in where.nodes[:16]),
+            price=clean.number(where.price, 6),
+            currency=clean.line(where.currency, 12),
+        )
+    left_out = (
+        ("context", where.context),
+        ("namespace", where.namespace),
+        ("nodes", where.nodes),
+        ("cost", where.price),
+    )
+    return replace(shown, hidden=(*shown.hidden, *(name for name, value in left_out if value)))
+
+
+def size(found: Snapshot) -> int:
+    """Bytes of JSON that ``found`` takes, counted in its longest spelling."""
+    return len(json.dumps(found.to_json()))
+
+
+def _fit(found: Snapshot) -> Snapshot:
+    """``found``, made smaller step by step until it keeps to the limit: first what is drawn, last what is said."""
+    for smaller in _STEPS:
+        if size(found) <= LIMIT:
+            break
+        found = replace(found, snapshot=smaller(found.snapshot))
+    return found
+
+
+def _thin(chart: Chart | None) -> Chart | None:
+    if chart is None:
+        return None
+    gpus = tuple(
+        replace(one, utilisation=one.utilisation[1::2], memory=one.memory[1::2]) for one in chart.gpus
+    )
+    return replace(chart, gpus=gpus)
+
+
+def _short_details(shown: Shown) -> Shown:
+    failure = clean.failure(shown.failure, detail=500)
+    ranks = tuple(replace(one, failure=clean.failure(one.failure, detail=0)) for one in shown.ranks[:8])
+    return replace(
+        shown, failure=failure, ranks=ranks, results=shown.results[:_RESULTS], notes=shown.notes[:2]
+    )
+
+
+_STEPS: tuple[Callable[[Shown], Shown], ...] = (
+    lambda shown: replace(shown, results=shown.results[: 4 * _RESULTS]),
+    lambda shown: replace(shown, chart=_thin(shown.chart)),
+    _short_details,
+    lambda shown: replace(shown, chart=_thin(shown.chart)),
+    lambda shown: replace(
+        shown, chart=replace(shown.chart, gpus=()) if shown.chart else None, ranks=shown.ranks[:2]
+    ),
+    lambda shown: replace(shown, chart=None, ranks=(), results=(), notes=(), moments=()),
+)
