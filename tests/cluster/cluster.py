@@ -11,7 +11,7 @@ from pathlib import Path
 from . import build, config, containerd, locks, network, packages, pki, processes
 from .components import components
 from .images import bundles
-from .paths import ADMIN, BEFORE, BRIDGE, CONF, HERE, LOGS, NODE, PKI, READY, ROOT, RUN
+from .paths import ADMIN, BEFORE, BRIDGE, CONF, HERE, LOGS, NODE, PKI, READY, ROOT
 from .shell import ClusterError, log_of, sh, tail, until
 
 _LOADED = ROOT / "containerd" / "loaded.json"
@@ -106,7 +106,7 @@ def down(say: Say = print, *, purge: bool = False) -> None:
         _stop_all()
         network.restore()
         say("the test cluster is down")
-    for name in ("etcd", "kubelet", "ipam", "pod-logs", "run", "volumes", "containerd/state"):
+    for name in ("etcd", "kubelet", "ipam", "pod-logs", "volumes", "containerd/state"):
         shutil.rmtree(ROOT / name, ignore_errors=True)
     if purge:
         shutil.rmtree(ROOT, ignore_errors=True)
@@ -114,7 +114,7 @@ def down(say: Say = print, *, purge: bool = False) -> None:
 
 
 def _start(done: Say) -> None:
-    for folder in (PKI, RUN, LOGS, CONF, ROOT / "containerd", ROOT / "kubelet"):
+    for folder in (PKI, LOGS, CONF, ROOT / "containerd", ROOT / "kubelet"):
         folder.mkdir(parents=True, exist_ok=True)
     for log in LOGS.glob("*.log"):
         log.unlink()
@@ -187,6 +187,7 @@ def _stop_all() -> None:
         containerd.end_containers()
         processes.stop(["containerd"])
     processes.end(processes.shims(), grace=0)
+    processes.end(network.pod_processes(), grace=0)  # those that containerd no longer knows
 
 
 def _stopwatch(say: Say) -> Say:

@@ -103,6 +103,12 @@ def cut(address: str, *, off: bool) -> None:
     sh("nft", "add" if off else "delete", "element", "inet", _TABLE, "cut", f"{{ {address} }}")
 
 
+def pod_processes() -> list[int]:
+    """The processes of all pods."""
+    files = (file for group in _cgroups() for file in group.glob("**/cgroup.procs"))
+    return sorted({int(pid) for file in files for pid in file.read_text().split()})
+
+
 def restore() -> None:
     """Undo everything, once all processes are gone."""
     before = json.loads(BEFORE.read_text())

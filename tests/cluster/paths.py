@@ -4,7 +4,7 @@ One folder holds all of it, `~/.cache/gpu-workbench/testbed` (or `GPU_WORKBENCH_
 
     bin/        Kubernetes, etcd, CoreDNS and the fake device plugin, one folder per module and content hash
     images/     image layers and tars, one folder per image and content hash
-    cluster/    the running cluster: certificates, configuration, data, logs, pids
+    cluster/    the running cluster: certificates, configuration, data, logs
     *.lock      file locks; see `locks`
 """
 
@@ -30,7 +30,6 @@ IMAGES = CACHE / "images"
 ROOT = CACHE / "cluster"
 PKI = ROOT / "pki"
 CONF = ROOT / "conf"
-RUN = ROOT / "run"
 LOGS = ROOT / "logs"
 ADMIN = ROOT / "admin.kubeconfig"
 SOCKET = ROOT / "containerd" / "containerd.sock"

@@ -1,6 +1,7 @@
 """Start and stop the long-running programs of the cluster, which outlive the process that started them.
 
-A pid file holds the pid and the kernel's start time of the process, so that a reused pid is never taken for ours.
+A program is known by its command line, which no other has; so one that was started is found again whatever happened to
+the process that started it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from .paths import ROOT, RUN, SOCKET
+from .paths import BIN, CONF, ROOT, SOCKET
 from .shell import log_of
 
 # The shell starts the program and ends: the program is nobody's child here and leaves no zombie behind in a test run.
@@ -32,32 +33,25 @@ def started_at(pid: int) -> str:
 def start(name: str, argv: Iterable[object]) -> int:
     """Start a program detached, its output appended to its log, and return its pid."""
     words = ["sh", "-c", _DETACH, str(log_of(name)), *map(str, argv)]
-    pid = int(
-        subprocess.run(
-            words, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, text=True, check=True
-        ).stdout
+    shell = subprocess.run(
+        words, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, text=True, check=True
     )
-    (RUN / f"{name}.pid").write_text(f"{pid} {started_at(pid)}")
+    pid = int(shell.stdout)
+    while _argv(pid)[:1] == ["sh"]:  # the shell's child has yet to become the program
+        time.sleep(0.001)
     return pid
 
 
 def running() -> dict[str, int]:
-    """The living programs, name -> pid, in the order they were started."""
-    found = {}
-    for file in sorted(RUN.glob("*.pid"), key=lambda f: f.stat().st_mtime_ns):
-        pid, _, ticks = file.read_text().partition(" ")
-        if ticks and started_at(int(pid)) == ticks:
-            found[file.stem] = int(pid)
-    return found
+    """The living programs of the cluster, name -> pid, in the order they were started."""
+    found = {name: pid for pid in _pids() if (name := _component(_argv(pid)))}
+    return dict(sorted(found.items(), key=lambda item: int(started_at(item[1]) or 0)))
 
 
 def stop(names: Iterable[str], *, grace: float = 5.0) -> None:
     """End programs: SIGTERM, after `grace` seconds SIGKILL; returns when they are gone."""
-    names = list(names)
-    pids = [pid for name, pid in running().items() if name in names]
-    end(pids, grace=grace)
-    for name in names:
-        (RUN / f"{name}.pid").unlink(missing_ok=True)
+    now = running()
+    end([now[name] for name in names if name in now], grace=grace)
 
 
 def end(pids: Iterable[int], *, grace: float) -> None:
@@ -98,12 +92,30 @@ def _still_there(handles: dict[int, int], seconds: float) -> dict[int, int]:
 
 def shims() -> list[int]:
     """The container shims of our containerd, which outlive it."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            argv = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if argv[0].endswith(b"containerd-shim-runc-v2") and str(SOCKET).encode() in argv:
-            found.append(int(folder.name))
-    return found
+    return [pid for pid in _pids() if (argv := _argv(pid)) and _is_shim(argv)]
+
+
+def _is_shim(argv: list[str]) -> bool:
+    return argv[0].endswith("containerd-shim-runc-v2") and str(SOCKET) in argv
+
+
+def _component(argv: list[str]) -> str | None:
+    """The name of the component that a command line is, or None."""
+    if not argv:
+        return None
+    program = Path(argv[0])
+    if program.is_relative_to(BIN) and program.name != "kubectl":
+        return program.name
+    return "containerd" if argv == ["containerd", "--config", str(CONF / "containerd.toml")] else None
+
+
+def _pids() -> list[int]:
+    return [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal()]
+
+
+def _argv(pid: int) -> list[str]:
+    """The command line of a process; empty when it is gone (a zombie's is)."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
