@@ -66,11 +66,12 @@ types: setup ## Check the types (mypy, strict)
 
 .PHONY: layers
 layers: setup ## Check that imports point down only (import-linter)
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 .PHONY: docs
 docs: setup ## Build the documentation into build/docs; a warning is an error
-	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs build/docs
+	@# From the beginning each time: pages are made from code, whose changes Sphinx does not see.
+	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --quiet --builder html docs build/docs
 	@echo "build/docs/index.html"
 
 .PHONY: wheel

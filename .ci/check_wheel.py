@@ -24,7 +24,7 @@ print(f"agent.pyz {digest}, {len(content):,} bytes")
 COMMANDS = (
     ("python", "-c", f"import {PACKAGE}; print('import {PACKAGE}', {PACKAGE}.__version__)"),
     ("python", "-c", ARCHIVE),
-    ("gpu-workbench", "--version"),
+    ("gpu-workbench", "--help"),
 )
 
 
@@ -78,9 +78,13 @@ def use(wheel: Path) -> None:
 
 
 def run(*argv: str | Path, cwd: str | None = None) -> None:
-    """Run a program whose failure is the failure of the check."""
-    if subprocess.run([str(word) for word in argv], cwd=cwd, check=False).returncode:
-        sys.exit(f"failed: {' '.join(map(str, argv))}")
+    """Run a program, show the first line it prints, and take its failure for the failure of the check."""
+    words = [str(word) for word in argv]
+    ended = subprocess.run(words, cwd=cwd, stdout=subprocess.PIPE, text=True, check=False)
+    if ended.returncode:
+        sys.exit(f"failed: {' '.join(words)}\n{ended.stdout}")
+    if ended.stdout:
+        print(ended.stdout.splitlines()[0])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ html_title = f"{project} {__version__}"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "reference"]
 exclude_patterns = ["_build"]
-nitpicky = False
+smartquotes = False  # flags begin with two hyphens
 
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3

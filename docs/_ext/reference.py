@@ -14,7 +14,9 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from gpu_workbench.app import config, profile_fields, profiles, settings
+from gpu_workbench.backends.kubernetes import rights
 from gpu_workbench.core import errors, events, model
+from gpu_workbench.surfaces import reference as surfaces
 
 Rows = Iterable[Iterable[object]]
 
@@ -106,11 +108,32 @@ def profile_schema() -> str:
     return f"```json\n{json.dumps(profiles.profile_schema(), indent=2)}\n```"
 
 
+def right_list() -> str:
+    """Every right on the cluster, what for, and what is lost without it."""
+    return table(
+        ["verbs", "on", "what for", "without it"],
+        (
+            (
+                ", ".join(f"`{verb}`" for verb in right.verbs),
+                f"`{right.resource}`"
+                + (f" ({right.group})" if right.group else "")
+                + (", cluster-wide" if right.everywhere else ""),
+                right.why,
+                right.without,
+            )
+            for right in rights.RIGHTS
+        ),
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "errors": error_tree,
     "events": event_list,
     "phases": phases,
     "settings": setting_list,
+    "magics": surfaces.magics,
+    "commands": surfaces.program,
+    "rights": right_list,
     "profile-keys": profile_keys,
     "profile-schema": profile_schema,
 }
@@ -123,8 +146,6 @@ class Generated(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Parse the part named by the argument."""
-        for module in (config, errors, events, model, profile_fields, profiles, settings):
-            self.env.note_dependency(module.__file__)
         part = PARTS.get(self.arguments[0], lambda: "*Not written yet.*")
         return self.parse_text_to_nodes(part(), allow_section_headings=True)
 

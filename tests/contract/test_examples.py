@@ -35,9 +35,8 @@ def home() -> Iterator[dict[str, str]]:
             "IPYTHONDIR": str(Path(folder) / "ipython"),
         }
         yield environment
-        subprocess.run(
-            [sys.executable, "-m", "gpu_workbench", "stop", "--all"], env=environment, check=True, timeout=60
-        )
+        program = Path(sys.executable).with_name("gpu-workbench")
+        subprocess.run([program, "stop", "--all"], env=environment, check=True, timeout=60)
 
 
 @pytest.fixture
