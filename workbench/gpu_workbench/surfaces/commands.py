@@ -1,0 +1,404 @@
+"""The subcommands of ``%gpu`` and of ``gpu-workbench``: one table, and how their lines are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gpu_workbench.app.nearest import did_you_mean
+from gpu_workbench.core.errors import FlagError
+from gpu_workbench.surfaces import readers
+from gpu_workbench.surfaces.flags import (
+    DETACH_FLAG,
+    DRY_RUN_FLAGS,
+    HELP_FLAG,
+    RUN_NAME_FLAG,
+    SESSION_FLAG,
+    TARGET_FLAGS,
+    WORKLOAD_FLAGS,
+    CellFlags,
+    check,
+)
+from gpu_workbench.surfaces.lines import Flag, read_flags, split, words_of
+
+MAGIC = "%gpu"
+PROGRAM = "gpu-workbench"
+
+
+class Argument(NamedTuple):
+    """A word of a command that is no flag.
+
+    Args:
+        name: What it is called in help; ``A,B`` are names of variables.
+        help: What it means.
+        needed: The command cannot do without it.
+        many: There may be several.
+        choices: All its values, where they can be listed.
+        completes: ``run`` where runs and sessions can stand for it. In a notebook it may be left out and means the
+            notebook's own session; the program has no notebook and needs it.
+    """
+
+    name: str
+    help: str
+    needed: bool = False
+    many: bool = False
+    choices: tuple[str, ...] = ()
+    completes: str = ""
+
+
+class CommandSpec(NamedTuple):
+    """One subcommand.
+
+    Args:
+        name: Its word; empty for the overview.
+        summary: What it does, one sentence.
+        examples: Lines without ``%gpu`` before them.
+        here: Further ones, that mean this notebook's own session.
+        arguments: Its words, in order.
+        flags: The flags it takes.
+        detail: What else one needs to know.
+        rest: What follows ``--`` is called so in help; empty where nothing may follow.
+        raw: All words after the command belong to ``rest``.
+        program: It is also a command of ``gpu-workbench``.
+    """
+
+    name: str
+    summary: str
+    examples: tuple[str, ...]
+    arguments: tuple[Argument, ...] = ()
+    flags: tuple[Flag, ...] = ()
+    detail: str = ""
+    rest: str = ""
+    raw: bool = False
+    program: bool = False
+    here: tuple[str, ...] = ()
+
+    def examples_for(self, prefix: str) -> tuple[str, ...]:
+        """Whole lines, as they are typed in a notebook or in a shell."""
+        lines = (*(self.here if prefix == MAGIC else ()), *self.examples)
+        return tuple(f"{prefix} {line}".rstrip() for line in lines)
+
+
+_RUN = Argument(
+    "RUN",
+    "A run or a session: its name, its id, or an unambiguous beginning of either.",
+    completes="run",
+)
+_NAMES = Argument("A,B", "Names of variables.", needed=True, many=True)
+
+ALL_FLAG = Flag("--all", "Those that have ended, too.", "--all")
+STOP_ALL_FLAG = Flag("--all", "All sessions and runs that are mine.", "--all")
+FOLLOW_FLAG = Flag("--follow", "Goes on until the run has ended.", "-f", short="-f")
+TAIL_FLAG = Flag("--tail", "The last lines alone.", "--tail 100", "N", readers.count)
+FORCE_FLAG = Flag("--force", "Does not wait for a node that no longer answers.", "--force")
+ROLE_FLAG = Flag("--role", "Prints the Role to send to an administrator.", "--role")
+SAVE_FLAG = Flag("--save", "Keeps it for other notebooks too, in the user's file.", "--save")
+
+_USE_FLAGS = tuple(
+    flag
+    for flag in (*TARGET_FLAGS, *WORKLOAD_FLAGS)
+    if flag.name in ("--context", "--namespace", "--profile")
+)
+_RUN_FLAGS = tuple(flag for flag in WORKLOAD_FLAGS if flag.name != "--idle-limit")
+
+COMMANDS: tuple[CommandSpec, ...] = (
+    CommandSpec("", "Shows this notebook's session and what else is running.", ("",), flags=TARGET_FLAGS),
+    CommandSpec(
+        "start",
+        "Starts or queues a session and returns at once; the kernel stays free while it waits.",
+        ("start --gpus h200:8", "start --profile h200 --session training --idle-limit 2h"),
+        flags=(*WORKLOAD_FLAGS, SESSION_FLAG, *DRY_RUN_FLAGS, *TARGET_FLAGS),
+    ),
+    CommandSpec(
+        "ls",
+        "Lists sessions and runs, from every notebook of mine.",
+        ("ls", "ls --all"),
+        flags=(ALL_FLAG, *TARGET_FLAGS),
+        program=True,
+    ),
+    CommandSpec(
+        "logs",
+        "Shows the output of a run again.",
+        ("logs baseline", "logs 3f2 -f"),
+        (_RUN,),
+        (FOLLOW_FLAG, TAIL_FLAG, *TARGET_FLAGS),
+        program=True,
+    ),
+    CommandSpec(
+        "why",
+        "Says in one sentence why a run or a session waits, or how it ended.",
+        ("why baseline",),
+        (_RUN,),
+        TARGET_FLAGS,
+        here=("why",),
+        program=True,
+    ),
+    CommandSpec(
+        "top",
+        "Shows what a run uses: GPUs, memory, progress.",
+        ("top baseline",),
+        (_RUN,),
+        TARGET_FLAGS,
+        here=("top",),
+        program=True,
+    ),
+    CommandSpec(
+        "vars",
+        "Lists variables: where they are, their size, and whether the two copies differ.",
+        ("vars", "vars --session training"),
+        flags=(SESSION_FLAG, *TARGET_FLAGS),
+    ),
+    CommandSpec(
+        "push",
+        "Sends variables to the session now.",
+        ("push x,y",),
+        (_NAMES,),
+        (SESSION_FLAG, *TARGET_FLAGS),
+    ),
+    CommandSpec(
+        "pull",
+        "Brings variables of the session here.",
+        ("pull model,loss",),
+        (_NAMES,),
+        (SESSION_FLAG, *TARGET_FLAGS),
+    ),
+    CommandSpec(
+        "cp",
+        "Copies files and folders to or from a session, as kubectl cp does.",
+        ("cp data.csv :data.csv", "cp training:checkpoints ./checkpoints"),
+        (
+            Argument(
+                "SOURCE", "A path here, or SESSION:PATH there; :PATH is this notebook's session.", needed=True
+            ),
+            Argument("TARGET", "The same.", needed=True),
+        ),
+        TARGET_FLAGS,
+    ),
+    CommandSpec(
+        "pip",
+        "Runs pip in the session, on every rank; installed packages are installed again after a restart.",
+        ("pip install einops", 'pip install "transformers>=4.50" --no-deps'),
+        rest="ARGUMENTS",
+        raw=True,
+        detail="All that follows is pip's own.",
+    ),
+    CommandSpec(
+        "secret",
+        "Makes, lists or removes Secrets for --secret. The value is asked for and never shown.",
+        ("secret set HF_TOKEN", "secret ls", "secret rm HF_TOKEN"),
+        (
+            Argument("ACTION", "set, ls or rm.", needed=True, choices=("set", "ls", "rm")),
+            Argument("NAME", "Name of the environment variable; not for ls."),
+        ),
+        TARGET_FLAGS,
+    ),
+    CommandSpec(
+        "keep",
+        "Puts off the moment at which an idle session ends itself.",
+        ("keep 8h training",),
+        (Argument("TIME", "From now, e.g. 90m or 2h.", needed=True), _RUN),
+        TARGET_FLAGS,
+        here=("keep 2h",),
+        program=True,
+    ),
+    CommandSpec(
+        "stop",
+        "Ends a run or a session and releases its GPUs, after saying what will be lost.",
+        ("stop baseline", "stop --all"),
+        (_RUN,),
+        (STOP_ALL_FLAG, FORCE_FLAG, *TARGET_FLAGS),
+        here=("stop",),
+        program=True,
+    ),
+    CommandSpec(
+        "attach",
+        "Shows a run here, from its beginning to its end, whichever notebook of mine started it.",
+        ("attach baseline",),
+        (_RUN,),
+        TARGET_FLAGS,
+    ),
+    CommandSpec(
+        "result",
+        "Brings what a run gave with --out here.",
+        ("result baseline",),
+        (_RUN._replace(needed=True),),
+        TARGET_FLAGS,
+    ),
+    CommandSpec(
+        "use",
+        "Chooses where cells run from now on in this notebook; alone, shows what is set, and where.",
+        ("use kubernetes --namespace team-vision", "use local", "use --profile h200 --save"),
+        (Argument("BACKEND", "local or kubernetes.", choices=("local", "kubernetes")),),
+        (*_USE_FLAGS, SAVE_FLAG),
+    ),
+    CommandSpec(
+        "doctor",
+        "Checks the set-up and the rights, and says what to do about what it finds.",
+        ("doctor", "doctor --role"),
+        flags=(ROLE_FLAG, *TARGET_FLAGS),
+        program=True,
+    ),
+    CommandSpec(
+        "profiles",
+        "Lists profiles, with the file and line that each value comes from.",
+        ("profiles",),
+        flags=TARGET_FLAGS,
+        program=True,
+    ),
+    CommandSpec(
+        "run",
+        "Runs a script as a run of its own, with its output here; ends with its exit code.",
+        ("run train.py --gpus 2", "run train.py --gpus h200:8 --detach -- --epochs 3"),
+        (Argument("SCRIPT", "A Python file of the project.", needed=True),),
+        (*_RUN_FLAGS, RUN_NAME_FLAG, DETACH_FLAG, *DRY_RUN_FLAGS, *TARGET_FLAGS),
+        rest="ARGUMENTS",
+        detail="What follows -- is the script's own.",
+        program=True,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class CommandFlags(CellFlags):
+    """What a command's line asked for.
+
+    Args:
+        tail: Count of lines; ``None`` for all.
+    """
+
+    all: bool = False
+    follow: bool = False
+    tail: int | None = None
+    force: bool = False
+    role: bool = False
+    save: bool = False
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line of ``%gpu`` or ``gpu-workbench``, read.
+
+    Args:
+        name: The subcommand; empty for the overview.
+        words: Its words that are no flags, in order; ``a,b`` are two.
+        rest: What is another program's own: all after ``--``, or after ``pip``.
+    """
+
+    name: str = ""
+    words: tuple[str, ...] = ()
+    rest: tuple[str, ...] = ()
+    flags: CommandFlags = CommandFlags()
+
+    @property
+    def word(self) -> str:
+        """The first of its words; empty where there is none."""
+        return self.words[0] if self.words else ""
+
+
+def commands_of(prefix: str) -> dict[str, CommandSpec]:
+    """The commands of ``%gpu`` or of ``gpu-workbench``, by name."""
+    return {spec.name: spec for spec in COMMANDS if prefix == MAGIC or spec.program}
+
+
+def parse_command(line: str | Sequence[str], *, prefix: str = MAGIC) -> Command:
+    """Read what stands behind ``%gpu``, or the arguments of ``gpu-workbench``.
+
+    Args:
+        line: A line, or words that a shell has split already.
+        prefix: ``%gpu`` or ``gpu-workbench``.
+
+    Raises:
+        FlagError: a command, word or flag is unknown, missing, malformed, or contradicts another.
+    """
+    words = split(line) if isinstance(line, str) else list(line)
+    known = commands_of(prefix)
+    name = words[0] if words and not words[0].startswith(("-", "?")) else ""
+    if name and name not in known:
+        raise _unknown(name, prefix)
+    spec = known.get(name, COMMANDS[0])
+    place = f"{prefix} {name}".rstrip()
+    words = words[1:] if name else words
+    if words in (["--help"], ["-h"], ["?"]) or (prefix == PROGRAM and not name and not words):
+        return Command(name=name, flags=CommandFlags(help=True))
+    if name not in known:
+        raise FlagError(f"{prefix} needs a command", fix=f"{prefix} --help lists them")
+    if spec.raw:
+        if not words:
+            raise FlagError(f"{place} needs {spec.rest}", fix=f"For example {spec.examples_for(prefix)[-1]}")
+        return Command(name=name, rest=tuple(words))
+    words, rest = _cut(words, spec, place)
+    _elsewhere(words, spec, prefix)
+    values, plain = read_flags(words, (*spec.flags, HELP_FLAG), place=place)
+    if values.get("help"):
+        return Command(name=name, flags=CommandFlags(help=True))
+    found = _words(plain, spec, prefix, all_of_them=bool(values.get("all")))
+    if name == "use" and found:
+        values["backend"] = found[0]
+    flags = CommandFlags(**values)
+    check(flags)
+    return Command(name=name, words=found, rest=rest, flags=flags)
+
+
+def _unknown(name: str, prefix: str) -> FlagError:
+    known = [word for word in commands_of(prefix) if word]
+    return FlagError(
+        f"{prefix} has no command {name!r}",
+        fix=did_you_mean(name, known, otherwise=f"It has {', '.join(known)}"),
+    )
+
+
+def _cut(words: list[str], spec: CommandSpec, place: str) -> tuple[list[str], tuple[str, ...]]:
+    if "--" not in words:
+        return words, ()
+    if not spec.rest:
+        raise FlagError(f"{place} takes nothing after --", fix="Leave it out")
+    cut = words.index("--")
+    return words[:cut], tuple(words[cut + 1 :])
+
+
+def _elsewhere(words: Sequence[str], spec: CommandSpec, prefix: str) -> None:
+    """A flag that this command does not take and others do: say which."""
+    own = words_of((*spec.flags, HELP_FLAG))
+    for word in words:
+        flag = word.partition("=")[0]
+        if not flag.startswith("-") or flag in own:
+            continue
+        others = [other.name for other in commands_of(prefix).values() if flag in words_of(other.flags)]
+        if others:
+            raise FlagError(
+                f"{prefix} {spec.name}".rstrip() + f" takes no {flag}", fix=f"{prefix} {others[0]} takes it"
+            )
+
+
+def is_needed(argument: Argument, prefix: str) -> bool:
+    """Whether a command cannot do without the word, in a notebook or as a program."""
+    return argument.needed or (prefix == PROGRAM and argument.completes == "run")
+
+
+def _words(given: Sequence[str], spec: CommandSpec, prefix: str, *, all_of_them: bool) -> tuple[str, ...]:
+    place = f"{prefix} {spec.name}".rstrip()
+    example = f"For example {spec.examples_for(prefix)[-1]}"
+    if any(argument.many for argument in spec.arguments):
+        found = tuple(name for word in given for name in readers.names(word))
+        if not found:
+            raise FlagError(f"{place} needs {spec.arguments[0].name}", fix=example)
+        return found
+    needed = [one for one in spec.arguments if is_needed(one, prefix) and not all_of_them]
+    if len(given) < len(needed):
+        raise FlagError(f"{place} needs {needed[len(given)].name}", fix=example)
+    if all_of_them and given:
+        raise FlagError(f"{place} --all and {given[0]!r} contradict each other", fix="Leave one out")
+    if len(given) > len(spec.arguments):
+        raise FlagError(f"{place} takes no {given[len(spec.arguments)]!r}", fix=example)
+    for word, argument in zip(given, spec.arguments, strict=False):
+        if argument.choices and word not in argument.choices:
+            raise FlagError(
+                f"{place}: {word!r} is none of {', '.join(argument.choices)}",
+                fix=did_you_mean(word, argument.choices, otherwise=example),
+            )
+    if spec.name == "secret" and (given[0] == "ls") == (len(given) == 2):
+        raise FlagError(
+            f"{place} {given[0]} " + ("takes no NAME" if given[0] == "ls" else "needs NAME"), fix=example
+        )
+    return tuple(given)

@@ -1,0 +1,106 @@
+"""How the value of a flag is read: text to value, or one :class:`FlagError`. Modules are loaded when a flag needs them."""
+
+from __future__ import annotations
+
+import keyword
+import os
+import re
+
+from gpu_workbench.core.errors import FlagError
+
+
+def gpus(text: str) -> object:
+    """``2`` or ``h200:2``."""
+    from gpu_workbench.core.quantities import parse_gpus
+
+    return parse_gpus(text)
+
+
+def size(text: str) -> object:
+    """Bytes of ``16Gi``."""
+    from gpu_workbench.core.quantities import parse_bytes
+
+    return parse_bytes(text)
+
+
+def cpus(text: str) -> object:
+    """Cores of ``8`` or ``500m``."""
+    from gpu_workbench.core.quantities import parse_cpus
+
+    return parse_cpus(text)
+
+
+def duration(text: str) -> object:
+    """Seconds of ``4h``."""
+    from gpu_workbench.core.quantities import parse_duration
+
+    return parse_duration(text)
+
+
+def volume(text: str) -> object:
+    """``claim:/path`` or ``claim:/path:ro``."""
+    from gpu_workbench.core.spec import parse_volume
+
+    return parse_volume(text)
+
+
+def object_name(text: str) -> object:
+    """A name that an object of Kubernetes can carry."""
+    from gpu_workbench.core.spec import check_name
+
+    return check_name(text)
+
+
+def secret_object(text: str) -> str:
+    """The Secret that ``--secret HF_TOKEN`` means: ``hf-token``, for objects have no capitals; ``hf-token`` means itself.
+
+    Raises:
+        FlagError: it can be neither a Secret nor a variable.
+    """
+    name = text.lower().replace("_", "-")
+    if not _SECRET.fullmatch(name):
+        raise FlagError(
+            f"{text!r} is no name of a secret",
+            fix="Write it as a variable, HF_TOKEN, or as an object, hf-token",
+        )
+    return name
+
+
+def count(text: str) -> int:
+    """A whole number."""
+    if not text.isdecimal():
+        raise FlagError(f"{text!r} is not a number", fix="Write a whole number")
+    return int(text)
+
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+def variable(text: str) -> tuple[str, str]:
+    """``NAME=value``, or ``NAME`` to copy it from this process's environment. An error never repeats the value."""
+    name, given, value = text.partition("=")
+    if not _VARIABLE.fullmatch(name):
+        raise FlagError(
+            f"{name!r} is no name of a variable", fix="Write NAME=value, or NAME to copy it from here"
+        )
+    if given:
+        return name, value
+    if name not in os.environ:
+        raise FlagError(f"{name} is not set here", fix=f"Write --env {name}=value")
+    return name, os.environ[name]
+
+
+def names(text: str) -> tuple[str, ...]:
+    """``a,b`` as names of variables.
+
+    Raises:
+        FlagError: one of them is none.
+    """
+    found = tuple(text.split(","))
+    for name in found:
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise FlagError(
+                f"{name!r} is no name of a variable", fix="Write names with commas and no spaces: a,b"
+            )
+    return found
