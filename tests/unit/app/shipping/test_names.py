@@ -140,7 +140,8 @@ SIMPLE = [
 COMPOUND = [
     "if {x}:\n{body}\nelse:\n{other}",
     "if {x}:\n{body}",
-    "if '{name}' not in globals():\n    {name} = 0",
+    "if 'a' not in globals():\n    a = 0",
+    "if 'missing' not in globals():\n    missing = 0",
     "for {name} in [{x}] * 2:\n{body}\nelse:\n{other}",
     "for {name} in [1, 2]:\n{body}\n    if {x}:\n        break\nelse:\n{other}",
     "for {name} in []:\n{body}",

@@ -61,8 +61,10 @@ class _Flow(ast.NodeVisitor):
         self.binds: set[str] = set()
         self.bound: set[str] | None = set()
         self.locals: list[set[str]] = []  # of comprehensions and type parameters around
-        self.class_names: set[str] | None = None  # of the class body around
-        self.class_name = ""
+        self.class_scope = (
+            ""  # put before the names that the class body around binds, among those that are bound
+        )
+        self.classes: list[str] = []  # the classes around, outermost first
         self.deferred: dict[str, dict[str, int]] = {}  # function or class to what it reads when it is used
 
     def block(self, statements: Iterable[ast.stmt]) -> None:
@@ -79,19 +81,17 @@ class _Flow(ast.NodeVisitor):
     def read(self, name: str, line: int) -> None:
         if any(name in scope for scope in self.locals):
             return
-        if self.class_names is not None and name in self.class_names:
+        if self.bound is None or (self.class_scope and self.class_scope + name in self.bound):
             return
-        if self.bound is not None and name not in self.bound:
+        if name not in self.bound:
             self.reads.setdefault(name, line)
         self._use(name)
 
     def bind(self, name: str) -> None:
-        if self.class_names is not None:
-            self.class_names.add(name)
-            return
-        self.binds.add(name)
+        if not self.class_scope:
+            self.binds.add(name)
         if self.bound is not None:
-            self.bound.add(name)
+            self.bound.add(self.class_scope + name)
 
     def _use(self, name: str) -> None:
         """What a function or class of the cell reads when it is used, and what those it uses read."""
@@ -109,10 +109,8 @@ class _Flow(ast.NodeVisitor):
             self.bind(node.id)
             return
         self.read(node.id, node.lineno)
-        if isinstance(node.ctx, ast.Del):
-            for names in (self.bound, self.class_names):
-                if names is not None:
-                    names.discard(node.id)
+        if isinstance(node.ctx, ast.Del) and self.bound is not None:
+            self.bound.discard(self.class_scope + node.id)
 
     # branches
 
@@ -288,7 +286,7 @@ class _Flow(ast.NodeVisitor):
 
     def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef, *, called: bool) -> None:
         reads = self._body_reads(node)
-        owner = self.class_name if self.class_names is not None else node.name
+        owner = self.classes[0] if self.classes else node.name
         self.bind(node.name)
         self.deferred[owner] = {**reads, **self.deferred.get(owner, {})}
         if called:
@@ -296,13 +294,12 @@ class _Flow(ast.NodeVisitor):
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self._each([*node.args.defaults, *(value for value in node.args.kw_defaults if value is not None)])
-        inner, self.class_names = self.class_names, None
-        for name, line in self._body_reads(node).items():
-            self.read(name, line)
-        self.class_names = inner
+        with self._scope(""):
+            for name, line in self._body_reads(node).items():
+                self.read(name, line)
 
     def _body_reads(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> dict[str, int]:
-        code = body_code(node, class_name=self.class_name if self.class_names is not None else "")
+        code = body_code(node, class_name=self.classes[-1] if self.classes else "")
         self.binds |= global_stores(code)
         reads = global_reads(code).items()
         return {name: line for name, line in reads if not any(name in scope for scope in self.locals)}
@@ -311,17 +308,20 @@ class _Flow(ast.NodeVisitor):
         self._each(node.decorator_list)
         with self._type_parameters(node):
             self._each([*node.bases, *node.keywords])
-            around = self.class_names, self.class_name
-            if self.class_names is None:
-                self.class_name = node.name
-            self.class_names = set()
-            self.block(node.body)
-            self.class_names, self.class_name = around
+            self.classes.append(node.name)
+            with self._scope(f"{node.name}:{node.lineno}:{len(self.classes)}."):
+                self.block(node.body)
+            self.classes.pop()
         self.bind(node.name)
-        if (
-            node.decorator_list or node.bases or node.keywords
-        ):  # a base may call methods when the class is made
+        if node.decorator_list or node.bases or node.keywords:  # these may use it as soon as it is made
             self._use(node.name)
+
+    @contextlib.contextmanager
+    def _scope(self, prefix: str) -> Iterator[None]:
+        """In a class body, or inside one where its names are not seen."""
+        around, self.class_scope = self.class_scope, prefix
+        yield
+        self.class_scope = around
 
     def _each(self, nodes: Iterable[ast.AST]) -> None:
         for node in nodes:
@@ -346,9 +346,8 @@ class _Flow(ast.NodeVisitor):
             for name in ast.walk(generator.target)
             if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)
         }
-        around, self.class_names = self.class_names, None
         self.locals.append(targets)
-        with self._perhaps():
+        with self._scope(""), self._perhaps():
             for index, generator in enumerate(node.generators):
                 if index:
                     self.visit(generator.iter)
@@ -360,7 +359,6 @@ class _Flow(ast.NodeVisitor):
                 self._each(generator.ifs)
             self._each([node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt])
         self.locals.pop()
-        self.class_names = around
 
     visit_ListComp = visit_SetComp = visit_GeneratorExp = visit_DictComp = _comprehension
 

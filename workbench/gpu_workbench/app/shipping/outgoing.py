@@ -32,12 +32,10 @@ class Cargo:
 
     Args:
         parcels: Values, in the order they are sent.
-        modules: Variable to the module it stands for, imported over there.
         selection: Why each name travels or does not.
     """
 
     parcels: tuple[Parcel, ...] = ()
-    modules: Mapping[str, str] = field(default_factory=dict)
     selection: Selection = field(default_factory=Selection)
 
     @property
@@ -85,7 +83,14 @@ def pack(
     if only is not None and (absent := [name for name in only if name not in namespace]):
         raise FlagError(f"--in names {', '.join(absent)}, which is not defined here")
     selection = _select(reads, namespace, workload, former, digest)
-    return _encoded(selection, namespace=namespace, digest=digest, limit=limit)
+    known = {name: info.digest for name, info in workload.names.items()}
+    modules = {name: f"module {module}" for name, module in selection.modules.items()}
+    wanted = dict(selection.names) | {name: 0 for name, mark in modules.items() if known.get(name) != mark}
+    parcels = tuple(
+        _parcel(name, line, namespace=namespace, digest=modules.get(name) or digest(name) or "", limit=limit)
+        for name, line in wanted.items()
+    )
+    return Cargo(parcels=parcels, selection=selection)
 
 
 def _select(
@@ -110,24 +115,15 @@ def _select(
     )
 
 
-def _encoded(
-    selection: Selection,
-    *,
-    namespace: Mapping[str, object],
-    digest: Callable[[str], str | None],
-    limit: int,
-) -> Cargo:
-    parcels = []
-    for name, line in selection.names.items():
-        encoded = encode(namespace[name], name=name, namespace=namespace)
-        if encoded.length > limit:
-            raise TooLarge(
-                f"{name} has {show_bytes(encoded.length)}",
-                why=f"values of up to {show_bytes(limit)} are sent (values-limit)",
-                fix="Put it on a volume or into a store and read it there, or raise values-limit",
-            )
-        parcels.append(Parcel(name=name, line=line, encoded=encoded, digest=digest(name) or ""))
-    return Cargo(parcels=tuple(parcels), modules=selection.modules, selection=selection)
+def _parcel(name: str, line: int, *, namespace: Mapping[str, object], digest: str, limit: int) -> Parcel:
+    encoded = encode(namespace[name], name=name, namespace=namespace)
+    if encoded.length > limit:
+        raise TooLarge(
+            f"{name} has {show_bytes(encoded.length)}",
+            why=f"values of up to {show_bytes(limit)} are sent (values-limit)",
+            fix="Put it on a volume or into a store and read it there, or raise values-limit",
+        )
+    return Parcel(name=name, line=line, encoded=encoded, digest=digest)
 
 
 async def deliver(
