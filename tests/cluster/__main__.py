@@ -1,6 +1,6 @@
 """The test cluster: a real Kubernetes with one node and pretend GPUs, on this machine, as root.
 
-python -m tests.cluster up              start it (the first time builds it: about 12 minutes) and keep it
+python -m tests.cluster up              start it (the first time builds it: about 9 minutes on two cores) and keep it
 python -m tests.cluster down            stop it and leave nothing behind
     --force                             even while tests use it
     --purge                             also forget its certificates, logs and image store

@@ -70,7 +70,7 @@ def build(say: Callable[[str], None] = print) -> None:
     """
     for module in missing():
         started = time.monotonic()
-        say(f"building {module} (first time only{', about 9 minutes' if module == 'kubernetes' else ''})")
+        say(f"building {module} (first time only{', about 7 minutes' if module == 'kubernetes' else ''})")
         _build(module)
         say(f"built {module} in {time.monotonic() - started:.0f} s")
 
