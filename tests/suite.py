@@ -67,7 +67,7 @@ class Outcome:
             (self.failed, "failed"),
             (self.passed, "passed"),
             (self.skipped, "skipped"),
-            (self.errors, "errors"),
+            (self.errors, "error" if self.errors == 1 else "errors"),
         ]
         said = ", ".join(f"{count} {word}" for count, word in counts if count) or "no tests ran"
         broken = f", exit status {self.status}" if self.status not in (0, 1, NO_TESTS) else ""

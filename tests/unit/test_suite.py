@@ -1,0 +1,82 @@
+"""What `make test` says at its end is what happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import suite
+from tests.suite import Group, Outcome
+
+
+@pytest.fixture
+def tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with one test of each kind, whose reports lie beside it."""
+    monkeypatch.setattr(suite, "REPORTS", tmp_path / "reports")
+    monkeypatch.setattr(suite, "LAST", tmp_path / "reports" / "last.json")
+    file = tmp_path / "test_kinds.py"
+    file.write_text(
+        "import pytest\n"
+        "@pytest.fixture\ndef broken(): raise OSError\n"
+        "def test_passes(): pass\n"
+        "def test_fails(): assert False\n"
+        "def test_cannot(broken): pass\n"
+        "@pytest.mark.skip(reason='no GPU here')\ndef test_skips(): pass\n"
+    )
+    return file
+
+
+def ask(tests: Path, *args: str) -> Group:
+    return Group("some", (str(tests), "--no-header", "-q", *args))
+
+
+def test_counts_are_pytests_own(tests: Path) -> None:
+    outcome = suite.run(ask(tests))
+    assert (outcome.passed, outcome.failed, outcome.errors, outcome.skipped) == (1, 1, 1, 1)
+    assert outcome.line.startswith("1 failed, 1 passed, 1 skipped, 1 error in ")
+    assert not outcome.good
+
+
+def test_no_tests_is_no_failure_and_says_so(tests: Path) -> None:
+    outcome = suite.run(ask(tests), ["-k", "nothing_is_called_so"])
+    assert outcome.good
+    assert outcome.line.startswith("no tests ran")
+
+
+def test_a_folder_that_is_not_there_has_no_tests(tests: Path) -> None:
+    assert suite.run(ask(tests.parent / "absent")).good
+
+
+def test_a_process_that_dies_is_a_failure_though_no_test_failed(tests: Path) -> None:
+    tests.write_text("import os\ndef test_ends_it(): os._exit(3)\n")
+    outcome = suite.run(ask(tests))
+    assert not outcome.good
+    assert "exit status 3" in outcome.line
+
+
+def test_a_preparation_that_fails_is_a_failure(tests: Path) -> None:
+    group = Group("some", ask(tests).args, prepare=lambda: 9)
+    assert suite.run(group, ["-k", "passes"]).status == 9
+
+
+@pytest.mark.parametrize(("status", "whole"), [(0, 0), (5, 0), (1, 1), (2, 1), (-9, 1)])
+def test_one_bad_group_makes_the_whole_bad(
+    status: int, whole: int, monkeypatch: pytest.MonkeyPatch, tests: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tests.parent / "reports").mkdir()
+    monkeypatch.setattr(suite, "GROUPS", (Group("good", ()), Group("other", ())))
+    monkeypatch.setattr(
+        suite, "run", lambda group, _: Outcome(group.name, 0 if group.name == "good" else status, 1.5, 2)
+    )
+    assert suite.main([]) == whole
+    said = capsys.readouterr().out
+    assert "4 passed" in said.splitlines()[-1]
+    assert ("exit status" in said.splitlines()[-1]) == (status not in (0, 1, 5))
+    assert suite.main(["--last"]) == 0
+    assert capsys.readouterr().out == said[said.index("good  ") :]
+
+
+def test_an_unknown_group_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert suite.main(["qick"]) == 4
+    assert "no such group: qick" in capsys.readouterr().out
