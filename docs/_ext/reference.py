@@ -16,6 +16,7 @@ from sphinx.util.docutils import SphinxDirective
 from gpu_workbench.app import config, profile_fields, profiles, settings
 from gpu_workbench.backends.kubernetes import rights
 from gpu_workbench.core import errors, events, model
+from gpu_workbench.core.explain import RULES
 from gpu_workbench.surfaces import reference as surfaces
 
 Rows = Iterable[Iterable[object]]
@@ -126,6 +127,11 @@ def right_list() -> str:
     )
 
 
+def rule_list() -> str:
+    """What `why` looks at, in its order."""
+    return "\n".join(f"1. {first_sentence(rule)}" for rule in RULES)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "errors": error_tree,
     "events": event_list,
@@ -134,6 +140,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "magics": surfaces.magics,
     "commands": surfaces.program,
     "rights": right_list,
+    "why": rule_list,
     "profile-keys": profile_keys,
     "profile-schema": profile_schema,
 }
@@ -146,8 +153,7 @@ class Generated(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Parse the part named by the argument."""
-        part = PARTS.get(self.arguments[0], lambda: "*Not written yet.*")
-        return self.parse_text_to_nodes(part(), allow_section_headings=True)
+        return self.parse_text_to_nodes(PARTS[self.arguments[0]](), allow_section_headings=True)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
