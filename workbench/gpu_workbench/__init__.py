@@ -6,3 +6,10 @@
 from gpu_workbench.__about__ import __version__
 
 __all__ = ["__version__"]
+
+
+def load_ipython_extension(shell: object) -> None:
+    """Called by ``%load_ext gpu_workbench``."""
+    from gpu_workbench.surfaces.magics.extension import load
+
+    load(shell)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import functools
 import inspect
+import linecache
 import textwrap
 import types
 from collections.abc import Iterator, Mapping
@@ -43,29 +46,46 @@ def source_of(value: object, *, name: str = "") -> str:
     Raises:
         NotPicklable: it has no source of its own, or closes over variables that would not travel with it.
     """
-    what = name or getattr(value, "__name__", "") or "A value"
-    if isinstance(value, types.FunctionType) and value.__closure__:
-        variables = ", ".join(value.__code__.co_freevars)
+    why = ""
+    source = None
+    inner = inspect.unwrap(value) if callable(value) else value
+    if getattr(inner, "__name__", "") == "<lambda>":
+        why = "a lambda is a part of a line"
+    elif isinstance(inner, types.FunctionType) and inner.__closure__:
+        why = f"this one closes over {', '.join(inner.__code__.co_freevars)}"
+    else:
+        source = _class_source(inner) if isinstance(inner, type) else _function_source(inner)
+        why = "it has none here"
+    if source is None:
         raise NotPicklable(
-            f"{what} cannot travel to another version of Python",
-            why=f"functions go there as their source, and this one closes over {variables}",
-            fix="Define it at the top of a cell, or use an image with this version of Python",
-        )
-    try:
-        source = inspect.getsource(value)  # type: ignore[arg-type]
-    except (OSError, TypeError):
-        raise NotPicklable(
-            f"{what} cannot travel to another version of Python",
-            why="functions and classes go there as their source, and it has none here",
-            fix="Define it in a cell, or use an image with this version of Python",
-        ) from None
-    if getattr(value, "__name__", "") == "<lambda>":
-        raise NotPicklable(
-            f"{what} cannot travel to another version of Python",
-            why="functions go there as their source, and a lambda is a part of a line",
-            fix="Write it as a function with def, or use an image with this version of Python",
+            f"{name or getattr(value, '__name__', 'A value')} cannot travel to another version of Python",
+            why=f"functions and classes go there as their source, and {why}",
+            fix="Define it with def or class at the top of a cell, or use an image with this version of Python",
         )
     return textwrap.dedent(source)
+
+
+def _function_source(function: object) -> str | None:
+    try:
+        return inspect.getsource(function)  # type: ignore[arg-type]
+    except (OSError, TypeError):
+        return None
+
+
+def _class_source(kind: type) -> str | None:
+    """The cell that defined a class is found by one of its methods, else by looking through the cells, newest first."""
+    codes = [member.__code__ for member in vars(kind).values() if isinstance(member, types.FunctionType)]
+    files = [code.co_filename for code in codes] or reversed(list(linecache.cache))
+    for filename in files:
+        text = "".join(linecache.getlines(filename))
+        if f"class {kind.__name__}" not in text:
+            continue
+        with contextlib.suppress(SyntaxError):
+            for node in reversed(ast.parse(text).body):
+                if isinstance(node, ast.ClassDef) and node.name == kind.__name__:
+                    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                    return "".join(text.splitlines(keepends=True)[first - 1 : node.end_lineno])
+    return None
 
 
 def _functions(value: object, namespace: Mapping[str, object]) -> Iterator[types.FunctionType]:

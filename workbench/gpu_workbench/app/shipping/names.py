@@ -208,7 +208,7 @@ class _Flow(ast.NodeVisitor):
             self.bind(node.name)
         self.block(node.body)
         if node.name and self.bound is not None:
-            self.bound.discard(node.name)
+            self.bound.discard(self.class_scope + node.name)
 
     def visit_With(self, node: ast.With | ast.AsyncWith) -> None:
         suppresses = False

@@ -1,0 +1,108 @@
+"""One thread with one event loop, through which everything synchronous reaches what is written once, as coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Generic, ParamSpec, TypeVar
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Portal:
+    """Runs coroutines in a thread of its own, started when it is first needed."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The portal's event loop."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                thread = threading.Thread(
+                    target=self._loop.run_forever, name="gpu-workbench portal", daemon=True
+                )
+                thread.start()
+                atexit.register(self._end, self._loop, thread)
+            return self._loop
+
+    @staticmethod
+    def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+        async def cancel_all() -> None:
+            others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        with contextlib.suppress(Exception):
+            asyncio.run_coroutine_threadsafe(cancel_all(), loop).result(2.0)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(1.0)
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Begin ``work`` and return at once."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
+
+    def call(self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a coroutine function to its end. An interrupt of the caller cancels it.
+
+        Raises:
+            RuntimeError: called from within the portal, where it would wait for itself.
+        """
+        if self._loop is not None and _running_loop() is self._loop:
+            raise RuntimeError("the portal cannot wait for itself; await the coroutine instead")
+        future = self.submit(function(*args, **kwargs))
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def elsewhere(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await portal work from another event loop."""
+        return await asyncio.wrap_future(self.submit(work))
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+class Pull(Generic[T]):
+    """Takes items from an asynchronous iterator, one at a time, from a thread that may be interrupted while it waits.
+
+    An interrupted ``take`` loses nothing: the next one goes on waiting for the same item.
+    """
+
+    def __init__(self, portal: Portal, source: AsyncIterator[T]) -> None:
+        self._portal = portal
+        self._source = source
+        self._pending: concurrent.futures.Future[tuple[T] | None] | None = None
+
+    def take(self) -> tuple[T] | None:
+        """The next item in a tuple, or ``None`` at the end."""
+        if self._pending is None:
+            self._pending = self._portal.submit(self._following())
+        item = self._pending.result()
+        self._pending = None
+        return item
+
+    async def _following(self) -> tuple[T] | None:
+        try:
+            return (await self._source.__anext__(),)
+        except StopAsyncIteration:
+            return None
+
+
+portal = Portal()
+"""The portal of this process."""

@@ -1,0 +1,62 @@
+"""A workload's output from its very beginning, by a subscription of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from gpu_workbench.app.subscriptions import END, Subscription
+from gpu_workbench.backends.protocol import Backend
+from gpu_workbench.core.events import OutputWritten
+from gpu_workbench.core.spec import Handle
+
+_QUIET = 0.2
+_PATIENCE = 5.0
+
+
+class Replay:
+    """Reads a journal from the start. Make it with :meth:`begin`, in the portal."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self.subscription = subscription
+        self._context = subscription.feed()
+        self._feed = self._context.__enter__()
+
+    @classmethod
+    async def begin(cls, backend: Backend, handle: Handle) -> Replay:
+        """Begin to read the journal of a workload."""
+        return cls(Subscription(backend, handle))
+
+    async def outputs(self, *, follow: bool) -> AsyncIterator[list[OutputWritten]]:
+        """The output of all its runs in batches, in order; with ``follow``, until it is over.
+
+        A session is followed until no run executes or waits in it.
+        """
+        waited = 0.0
+        while True:
+            try:
+                batch = await asyncio.wait_for(self._feed.batches.get(), _QUIET)
+            except asyncio.TimeoutError:
+                waited += _QUIET
+                if self._done(follow=follow, waited=waited):
+                    return
+                yield []
+                continue
+            if batch is END:
+                return
+            yield [entry.event for entry in batch if isinstance(entry.event, OutputWritten)]
+
+    def _done(self, *, follow: bool, waited: float) -> bool:
+        """Nothing came for a moment: whether that was the end."""
+        subscription = self.subscription
+        if subscription.over:
+            return False  # the end itself is on its way
+        if not subscription.caught_up:
+            return not follow and waited > _PATIENCE
+        runs = subscription.workload.runs.values()
+        return not follow or (bool(runs) and all(run.phase.ended for run in runs))
+
+    async def close(self) -> None:
+        """Stop reading."""
+        self._context.__exit__(None, None, None)
+        await self.subscription.close()

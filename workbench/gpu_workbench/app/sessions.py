@@ -1,0 +1,187 @@
+"""Which session a cell runs in: the one this notebook has, found again after a kernel restart, or a new one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from gpu_workbench.app.subscriptions import Subscription
+from gpu_workbench.backends.protocol import Backend
+from gpu_workbench.core.errors import FlagError, RunNotFound, SessionLost
+from gpu_workbench.core.explain import explain
+from gpu_workbench.core.model import Kind
+from gpu_workbench.core.spec import Handle, WorkloadSpec, contradictions
+
+ENDING = 30.0
+"""Seconds that a session which is ending is waited for before a new one takes its name."""
+
+
+def new_id() -> str:
+    """An id of our own for a workload or a run: 12 hexadecimal digits."""
+    return secrets.token_hex(6)
+
+
+class NameLost(SessionLost, NameError):
+    """A name that lived in a session is gone with it; it is not silently made again."""
+
+
+@dataclass
+class Former:
+    """What is remembered of a session that ended: when and why in words, and the names that went with it."""
+
+    sentence: str
+    names: dict[str, str] = field(default_factory=dict)
+    said: bool = False
+
+
+@dataclass
+class Opened:
+    """A session to run in.
+
+    Args:
+        subscription: The living session.
+        started: It was started now.
+        rejoined: It was found again, not started from this kernel.
+        lost: What became of the session of this name before it, once.
+    """
+
+    subscription: Subscription
+    started: bool = False
+    rejoined: bool = False
+    lost: Former | None = None
+
+
+class Sessions:
+    """The sessions this process has met, by backend and name. Used in the portal's event loop."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Subscription] = {}
+        self._former: dict[tuple[str, str], Former] = {}
+
+    def living(self, backend: Backend, name: str) -> Subscription | None:
+        """The session of that name, if this process knows one that has not ended."""
+        key = (backend.name, name)
+        known = self._known.get(key)
+        if known is not None and known.over:
+            self._bury(key, known)
+            return None
+        return known
+
+    def former(self, backend: Backend, name: str) -> Former | None:
+        """What is remembered of the session that had this name before."""
+        return self._former.get((backend.name, name))
+
+    def all(self) -> list[Subscription]:
+        """Every session this process follows."""
+        return [known for known in self._known.values() if not known.over]
+
+    def _bury(self, key: tuple[str, str], known: Subscription) -> None:
+        del self._known[key]
+        made = {name: run for name, run in known.workload.bound_by.items() if run}
+        before = self._former.get(key)
+        names = {**(before.names if before else {}), **known.workload.lost, **made}
+        self._former[key] = Former(sentence=_ending(known), names=names)
+
+    async def open(self, backend: Backend, spec: WorkloadSpec, *, asked: Mapping[str, object]) -> Opened:
+        """The session ``spec.name`` of this notebook: the living one, or a new one like ``spec``.
+
+        Args:
+            backend: Where.
+            spec: What a new one would be; its id is made here.
+            asked: The dotted fields that were given explicitly, which a living session must not contradict.
+
+        Raises:
+            FlagError: a living session is otherwise than asked.
+        """
+        known = self.living(backend, spec.name)
+        if known is not None and known.stop_reason:  # it is on its way out
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(known.ended(), ENDING)
+            known = self.living(backend, spec.name)
+        if known is not None:
+            _check(asked, known.handle)
+            return Opened(known)
+        found = await self._find(backend, spec)
+        if found is not None:
+            _check(asked, found)
+            return Opened(self._follow(backend, found), rejoined=True)
+        handle = await backend.start(replace(spec, id=new_id()))
+        former = self._former.get((backend.name, spec.name))
+        lost = former if former is not None and not former.said else None
+        if former is not None:
+            former.said = True
+        return Opened(self._follow(backend, handle), started=True, lost=lost)
+
+    async def _find(self, backend: Backend, spec: WorkloadSpec) -> Handle | None:
+        """A living session of this notebook that another kernel started."""
+        if not spec.notebook:
+            return None
+        for handle in await backend.list(owner=spec.owner):
+            living = handle.spec
+            if (living.kind, living.name, living.notebook) == (Kind.SESSION, spec.name, spec.notebook):
+                async for facts in backend.watch(handle):
+                    if not facts.gone and not facts.phase.ended:
+                        return handle
+                    break
+        return None
+
+    async def find(self, backend: Backend, name: str, *, owner: str, notebook: str) -> Subscription:
+        """The living session of that name: met before, or this notebook's from before a kernel restart.
+
+        Raises:
+            RunNotFound: there is none.
+        """
+        known = self.living(backend, name)
+        if known is not None:
+            return known
+        found = await self._find(backend, WorkloadSpec(id="", name=name, owner=owner, notebook=notebook))
+        if found is None:
+            former = self.former(backend, name)
+            raise RunNotFound(
+                f"There is no session {name!r} of this notebook",
+                why=former.sentence if former else "",
+                fix="Start one with `%gpu start`, or run a `%%gpu` cell",
+            )
+        return self._follow(backend, found)
+
+    def attach(self, backend: Backend, handle: Handle) -> Subscription:
+        """Follow any workload; the subscription this process has already, if it has one."""
+        for known in self._known.values():
+            if known.handle.id == handle.id:
+                return known
+        return Subscription(backend, handle)
+
+    def mine(self, subscription: Subscription) -> bool:
+        """Whether this process runs cells in it."""
+        return any(known is subscription for known in self._known.values())
+
+    def _follow(self, backend: Backend, handle: Handle) -> Subscription:
+        subscription = Subscription(backend, handle)
+        self._known[(backend.name, handle.spec.name)] = subscription
+        return subscription
+
+    async def close(self) -> None:
+        """Stop following all of them; they go on."""
+        for known in self._known.values():
+            await known.close()
+        self._known.clear()
+
+
+def _check(asked: Mapping[str, object], handle: Handle) -> None:
+    found = contradictions(asked, handle.spec)
+    if found:
+        raise FlagError(
+            f"The session {handle.spec.name!r} is running and is otherwise",
+            why="; ".join(found),
+            fix="Use `--session NAME` for another one beside it, or `%gpu stop` to end this one first",
+        )
+
+
+def _ending(known: Subscription) -> str:
+    facts = known.facts
+    explanation = explain(facts, spec=known.handle.spec) if facts is not None else None
+    reason = known.stop_reason or (explanation.sentence if explanation else "its process is gone")
+    return f"The session {known.handle.spec.name!r} has ended: {reason}"

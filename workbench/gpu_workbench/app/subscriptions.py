@@ -1,0 +1,247 @@
+"""One stream per workload, from its first moment to its last: what the cluster says of it, merged with its journal.
+
+Before there is an agent, facts; then the journal too, read on from its cursor however often the connection is cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from gpu_workbench.backends.channel import Channel
+from gpu_workbench.backends.protocol import Backend
+from gpu_workbench.core.errors import WorkbenchError
+from gpu_workbench.core.events import Cursor, Entry, StopBegan, decode_entry
+from gpu_workbench.core.facts import Facts
+from gpu_workbench.core.model import Kind, Phase, Workload
+from gpu_workbench.core.reduce import reduce
+from gpu_workbench.core.spec import Handle
+
+FEED_LIMIT = 64
+"""Batches a slow consumer may leave lying before the journal waits for it."""
+
+_BACKOFF = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
+
+END = None
+
+
+@dataclass
+class Feed:
+    """One consumer's batches of new entries; ``None`` is the end."""
+
+    batches: asyncio.Queue[list[Entry] | None] = field(default_factory=lambda: asyncio.Queue(FEED_LIMIT))
+
+
+class Subscription:
+    """Follows one workload. Made and used in the portal's event loop.
+
+    Args:
+        backend: Where it lives.
+        handle: Which it is.
+    """
+
+    def __init__(self, backend: Backend, handle: Handle) -> None:
+        self.backend = backend
+        self.handle = handle
+        self.workload = Workload(id=handle.id, kind=handle.spec.kind)
+        self.facts: Facts | None = None
+        self.connected = False
+        self.lost_connection = ""
+        """Why the journal cannot be read at the moment; empty while it can, or there is none."""
+        self.stop_reason = ""
+        """Why the workload said it would end; empty where it did not say."""
+        self._cursor = Cursor.START
+        self._target: Cursor | None = None
+        self._finished = False
+        self._channel: Channel | None = None
+        self._feeds: list[Feed] = []
+        self._changed = asyncio.Event()
+        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._follow())]
+
+    # what is known
+
+    @property
+    def phase(self) -> Phase:
+        """Where it stands, by the journal where there is one, else by its objects."""
+        if self.facts is not None and self.facts.gone:
+            return self.facts.phase if self.facts.phase.ended else Phase.LOST
+        if self._cursor.n:
+            return self.workload.phase
+        return self.facts.phase if self.facts is not None else Phase.PENDING
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.facts is not None and self.facts.gone
+
+    @property
+    def ready(self) -> bool:
+        """Whether its payload takes runs."""
+        return self.connected and self.workload.phase is Phase.RUNNING
+
+    async def changed(self, timeout: float | None = None) -> bool:
+        """Wait for anything new; ``False`` when ``timeout`` seconds passed without."""
+        self._changed.clear()
+        try:
+            await asyncio.wait_for(self._changed.wait(), timeout)
+        except asyncio.TimeoutError:
+            return False
+        return True
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until ``condition`` holds, asked again whenever something is new."""
+        while not condition():
+            self._changed.clear()
+            if condition():
+                return
+            await self._changed.wait()
+
+    async def ended(self) -> None:
+        """Wait until nothing more will come."""
+        await self.until(lambda: self.over)
+
+    async def settle(self, seconds: float) -> None:
+        """Wait, ``seconds`` at most, for a first true picture: facts, and the journal's end where there is an agent."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.until(self._settled), seconds)
+
+    def _settled(self) -> bool:
+        if self.facts is None:
+            return False
+        if self.facts.gone:
+            return self._finished
+        return not self.facts.agent_ready or self.caught_up
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the journal was read to where it ended when the connection was made."""
+        return (
+            self._target is not None
+            and self._cursor.epoch == self._target.epoch
+            and self._cursor.n >= self._target.n
+        )
+
+    @property
+    def last_run(self) -> str | None:
+        """Of a job its run; of a session ``None``."""
+        if self.handle.spec.kind is Kind.JOB:
+            return next(iter(self.workload.runs), None)
+        return None
+
+    def _notify(self) -> None:
+        self._changed.set()
+
+    # consumers
+
+    @contextlib.contextmanager
+    def feed(self) -> Iterator[Feed]:
+        """New journal entries from now on, in batches. Read it, or the journal waits."""
+        feed = Feed()
+        self._feeds.append(feed)
+        try:
+            yield feed
+        finally:
+            self._feeds.remove(feed)
+            while not feed.batches.empty():  # whoever waits to put is let go
+                feed.batches.get_nowait()
+
+    async def channel(self) -> Channel:
+        """A channel to the agent.
+
+        Raises:
+            Unreachable: there is none to talk to.
+        """
+        if self._channel is None:
+            self._channel = await self.backend.open(self.handle)
+        return self._channel
+
+    # its two sources
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async for facts in self.backend.watch(self.handle):
+                    self.facts = facts
+                    self._notify()
+                    if facts.gone:
+                        return await self._finish()
+            except WorkbenchError as error:
+                self.lost_connection = str(error)
+                self._notify()
+            await asyncio.sleep(1.0)
+
+    async def _finish(self) -> None:
+        """The objects are gone: read what is left of the journal, then say that this is the end."""
+        follower = self._tasks[1]
+        with contextlib.suppress(asyncio.TimeoutError, asyncio.CancelledError):
+            await asyncio.wait_for(asyncio.shield(follower), 2.0 if self.connected else 0.5)
+        follower.cancel()
+        await asyncio.gather(follower, return_exceptions=True)
+        with contextlib.suppress(WorkbenchError):
+            kept = await self.backend.kept(self.handle)
+            for chunk in kept.journal() if kept else ():
+                await self._take(chunk)
+        self.connected, self._finished = False, True
+        for feed in list(self._feeds):
+            await feed.batches.put(END)
+        self._notify()
+
+    async def _follow(self) -> None:
+        failures = 0
+        while True:
+            await self.until(lambda: self.facts is not None and (self.facts.agent_ready or self.facts.gone))
+            try:
+                channel = await self.channel()
+                self._target = Cursor.parse(str((await channel.state())["cursor"]))
+                async for chunk in channel.journal(str(self._cursor)):
+                    failures = 0
+                    self.connected, self.lost_connection = True, ""
+                    await self._take(chunk)
+            except WorkbenchError as error:
+                self.lost_connection = str(error)
+            self.connected = False
+            if self._channel is not None:
+                self._channel.close()
+                self._channel = None
+            self._notify()
+            if self.over:
+                return
+            await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
+            failures += 1
+
+    async def _take(self, chunk: bytes) -> None:
+        batch = []
+        for line in chunk.splitlines():
+            if line.startswith(b'{"type"'):
+                self._epoch_changed(line)
+                continue
+            entry = decode_entry(line)
+            if entry is None:
+                continue
+            before = self.workload
+            self.workload = reduce(before, entry)
+            if self.workload is not before:
+                batch.append(entry)
+                if isinstance(entry.event, StopBegan):
+                    self.stop_reason = entry.event.reason
+                self._cursor = entry.cursor
+        if batch:
+            self._notify()
+            for feed in list(self._feeds):
+                await feed.batches.put(batch)
+
+    def _epoch_changed(self, line: bytes) -> None:
+        """A new life of the agent: its journal is read from its beginning."""
+        form = json.loads(line)
+        self.lost_connection = f"the agent was started again; what followed {form.get('lost')} is gone"
+
+    async def close(self) -> None:
+        """Stop following. The workload is not touched."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._channel is not None:
+            self._channel.close()

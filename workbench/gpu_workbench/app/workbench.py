@@ -1,0 +1,254 @@
+"""What a notebook, a script or the command line can ask for, as coroutines. Surfaces call these through the portal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gpu_workbench.app import incoming
+from gpu_workbench.app.execution import Execution, Sending
+from gpu_workbench.app.sessions import NameLost, Opened, Sessions, new_id
+from gpu_workbench.app.settings import Settings
+from gpu_workbench.app.shipping.names import CellNames, analyse
+from gpu_workbench.app.shipping.outgoing import Cargo, deliver, pack
+from gpu_workbench.app.subscriptions import Subscription
+from gpu_workbench.backends.protocol import Backend
+from gpu_workbench.core.errors import RunNotFound, WorkbenchError
+from gpu_workbench.core.model import Workload
+from gpu_workbench.core.spec import Handle, RunSpec, WorkloadSpec
+
+SETTLE = 2.0
+"""Seconds that a first look at a workload may take."""
+
+
+STOP_SEEN = 5.0
+"""Seconds within which a stopped workload's end is waited for; it ends all the same."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell as it was asked to run.
+
+    Args:
+        source: Without the magic line.
+        out: Names to bring back.
+        only: Names to send in place of those it is found to need; ``None`` to find them.
+        send: ``False`` to send nothing.
+    """
+
+    source: str
+    out: tuple[str, ...] = ()
+    only: tuple[str, ...] | None = None
+    send: bool = True
+    magic: str = ""
+    count: int = 0
+    cell_id: str = ""
+    name: str = ""
+
+
+@dataclass
+class Started:
+    """A cell under way: its execution, and what there is to say about its session."""
+
+    execution: Execution
+    opened: Opened
+    names: CellNames
+
+
+@dataclass
+class Workbench:
+    """One process's view of its user's runs. Everything awaitable runs in the portal's event loop.
+
+    Args:
+        settings: The settings in force.
+        namespace: The notebook's globals.
+        make_backend: Makes a backend by name.
+    """
+
+    settings: Settings
+    namespace: dict[str, Any]
+    make_backend: Callable[[str], Backend]
+    sessions: Sessions = field(default_factory=Sessions)
+    _backends: dict[str, Backend] = field(default_factory=dict)
+
+    def backend(self, name: str) -> Backend:
+        """The backend of that name, made once."""
+        if name not in self._backends:
+            self._backends[name] = self.make_backend(name)
+        return self._backends[name]
+
+    async def open(self, backend: str, spec: WorkloadSpec, *, asked: Mapping[str, object]) -> Opened:
+        """The notebook's session of that name, started if there is none; see :meth:`Sessions.open`."""
+        return await self.sessions.open(self.backend(backend), spec, asked=asked)
+
+    async def start(
+        self, backend: str, spec: WorkloadSpec, cell: Cell, *, asked: Mapping[str, object]
+    ) -> Started:
+        """Begin to run a cell. Its names are read first: a syntax error starts nothing.
+
+        Raises:
+            SyntaxError: the cell is not Python.
+            FlagError: the flags contradict a living session.
+        """
+        names = analyse(cell.source)
+        opened = await self.open(backend, spec, asked=asked)
+        run = RunSpec(
+            id=new_id(),
+            cell=cell.source,
+            name=cell.name,
+            notebook=spec.notebook,
+            cell_id=cell.cell_id,
+            out=cell.out,
+            magic=cell.magic,
+            count=cell.count,
+        )
+        former = self.sessions.former(self.backend(backend), spec.name)
+
+        async def prepare(session: Subscription, sending: Sending) -> None:
+            cargo = self.pack(cell, names, session.workload, former=former.names if former else {})
+            _refuse_lost(cargo, former.sentence if former else "its process was restarted")
+            await deliver(cargo, await session.channel(), run=run.id, progress=sending.moved)
+
+        return Started(Execution(opened.subscription, run, prepare), opened, names)
+
+    def pack(self, cell: Cell, names: CellNames, workload: Workload, *, former: Mapping[str, str]) -> Cargo:
+        """What would travel for ``cell``; see :func:`gpu_workbench.app.shipping.outgoing.pack`."""
+        return pack(
+            names,
+            namespace=self.namespace,
+            workload=workload,
+            former=former,
+            only=cell.only,
+            send=cell.send,
+            limit=self.settings.values_limit,
+        )
+
+    async def fetch(
+        self,
+        session: Subscription,
+        name: str,
+        *,
+        run: str = "",
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> object:
+        """A variable of the session, or a run's result."""
+        return await incoming.fetch(
+            await session.channel(), name, run=run, namespace=self.namespace, progress=progress
+        )
+
+    async def push(
+        self,
+        session: Subscription,
+        names: tuple[str, ...],
+        *,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Cargo:
+        """Send names to the session now, whether or not they have changed."""
+        cell = Cell(source="", only=names)
+        cargo = self.pack(cell, analyse(""), Workload(id=session.handle.id), former={})
+        await deliver(cargo, await session.channel(), run="", progress=progress)
+        return cargo
+
+    async def list(self, backend: str, *, owner: str) -> list[Subscription]:
+        """The user's workloads, newest first; give each to :meth:`unfollow` after use."""
+        place = self.backend(backend)
+        return [self.sessions.attach(place, handle) for handle in await place.list(owner=owner)]
+
+    async def session(self, backend: str, name: str, *, owner: str, notebook: str) -> Subscription:
+        """The living session of that name: this kernel's, or this notebook's from before a restart.
+
+        Raises:
+            RunNotFound: there is none.
+        """
+        return await self.sessions.find(self.backend(backend), name, owner=owner, notebook=notebook)
+
+    async def follow(self, backend: str, handle: Handle) -> Subscription:
+        """Follow a workload; the subscription this process has already, if it has one."""
+        return self.sessions.attach(self.backend(backend), handle)
+
+    async def unfollow(self, subscription: Subscription) -> None:
+        """Stop following it, unless it is a session of this process."""
+        if not self.sessions.mine(subscription):
+            await subscription.close()
+
+    async def stop(self, backend: str, handle: Handle, *, force: bool = False) -> None:
+        """Release its pods or processes and its GPUs. Its agent is asked first, so that it says why it ended."""
+        subscription = await self.follow(backend, handle)
+        if not force:
+            with contextlib.suppress(WorkbenchError):
+                await (await subscription.channel()).stop("you stopped it")
+        await self.backend(backend).stop(handle, force=force)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(subscription.ended(), STOP_SEEN)
+        await self.unfollow(subscription)
+
+    async def results(self, backend: str, handle: Handle) -> dict[str, object]:
+        """All results of a run: from its agent while it is there, else from where they were stored.
+
+        Raises:
+            ForgedValue: a stored one is not what the run signed.
+        """
+        subscription = await self.follow(backend, handle)
+        await subscription.settle(SETTLE)
+        if subscription.connected and not subscription.over:
+            return {
+                value.name: await self.fetch(subscription, value.name, run=run.id)
+                for run in subscription.workload.runs.values()
+                for value in run.results
+            }
+        kept = await self.backend(backend).kept(handle)
+        run_id = subscription.last_run or ""
+        if kept is None:
+            return {}
+        return {
+            name: incoming.read_kept(kept, name, run=run_id, namespace=self.namespace)
+            for name in kept.names()
+        }
+
+    async def find(self, backend: str, word: str, *, owner: str) -> Handle:
+        """The one workload that goes by ``word``: its name, its id, or an unambiguous beginning of either.
+
+        Raises:
+            RunNotFound: none, or several.
+        """
+        handles = await self.backend(backend).list(owner=owner)
+        return pick(handles, word)
+
+    async def close(self) -> None:
+        """Let go of everything; workloads go on."""
+        await self.sessions.close()
+        for backend in self._backends.values():
+            await backend.close()
+
+
+def pick(handles: list[Handle], word: str) -> Handle:
+    """The one of ``handles`` that goes by ``word``.
+
+    Raises:
+        RunNotFound: none, or several.
+    """
+    for match in (
+        lambda handle: word in (handle.id, handle.spec.name),
+        lambda handle: handle.id.startswith(word) or handle.spec.name.startswith(word),
+    ):
+        found = [handle for handle in handles if match(handle)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(f"{handle.spec.name} ({handle.id})" for handle in found[:5])
+            raise RunNotFound(f"{word!r} may mean {len(found)} runs", why=names, fix="Write more of the id")
+    raise RunNotFound(f"There is no run {word!r}", fix="`%gpu ls` lists yours")
+
+
+def _refuse_lost(cargo: Cargo, sentence: str) -> None:
+    lost = cargo.selection.lost
+    if lost:
+        names = ", ".join(sorted(lost))
+        raise NameLost(
+            f"{names} lived in the session and {'is' if len(lost) == 1 else 'are'} gone",
+            why=sentence,
+            fix="Run the cells that made it again, or give it a new value here",
+        )

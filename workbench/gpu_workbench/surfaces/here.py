@@ -1,0 +1,118 @@
+"""Who and where this process is: its notebook, its settings, and the workbench that all surfaces of it share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from gpu_workbench.app import config as configuration
+from gpu_workbench.app.notebook import find_notebook, local_owner
+from gpu_workbench.app.portal import Portal, portal
+from gpu_workbench.app.profiles import Profile, pick, read_profiles
+from gpu_workbench.app.workbench import Workbench
+from gpu_workbench.backends.protocol import Backend
+from gpu_workbench.core.spec import WorkloadSpec
+from gpu_workbench.surfaces.flags import CellFlags
+from gpu_workbench.surfaces.request import asked_settings, build_spec, workload_fields
+
+
+@dataclass(frozen=True)
+class Request:
+    """One line, understood: what it asks for and the settings under which it does.
+
+    Args:
+        spec: What a new session or run would be.
+        asked: The dotted fields that were given in so many words.
+    """
+
+    config: configuration.Config
+    profile: Profile
+    spec: WorkloadSpec
+    asked: Mapping[str, object]
+
+    @property
+    def backend(self) -> str:
+        """Where it runs."""
+        return self.config.settings.backend
+
+
+@dataclass
+class Here:
+    """This process as its user's place of work.
+
+    Args:
+        namespace: The notebook's globals, or a script's.
+        used: Settings that ``%gpu use`` made in this kernel.
+    """
+
+    namespace: dict[str, Any]
+    used: dict[str, str] = field(default_factory=dict)
+    portal: Portal = portal
+    _workbenches: dict[tuple[str, ...], Workbench] = field(default_factory=dict)
+
+    def config(self, flags: Mapping[str, str] | None = None) -> configuration.Config:
+        """The settings in force for a line with these flags."""
+        return configuration.load(project=project_folder(Path.cwd()), flags=flags or {}, used=self.used)
+
+    def request(self, flags: CellFlags) -> Request:
+        """What a line asks for."""
+        config = self.config(asked_settings(flags))
+        profiles = read_profiles(config.files)
+        profile = pick(profiles, config.settings.profile)
+        owner = self.owner(config)
+        spec = build_spec(
+            flags,
+            profile=profile,
+            settings=config.settings,
+            id="",
+            owner=owner,
+            notebook=find_notebook(owner=local_owner(), namespace=self.namespace).id,
+        )
+        if config.settings.backend == "local":
+            spec = replace(spec, work_dir=str(Path.cwd()))
+        named = profile if flags.profile else None
+        asked = workload_fields(flags, profile=named, backend=config.settings.backend)
+        return Request(config, profile, spec, asked)
+
+    def owner(self, config: configuration.Config) -> str:
+        """Whose workloads these are, as the backend knows its users."""
+        if config.settings.backend == "local":
+            return local_owner()
+        backend = self.workbench(config).backend(config.settings.backend)
+        find: Any = getattr(backend, "owner", None)
+        return self.portal.call(find) if find is not None else local_owner()
+
+    def workbench(self, config: configuration.Config) -> Workbench:
+        """The workbench for these settings; sessions are kept over changes of what is not about where."""
+        settings = config.settings
+        key = (settings.backend, settings.context, settings.namespace, str(settings.state_dir))
+        made = self._workbenches.get(key)
+        if made is None:
+            make = functools.partial(make_backend, config=config)
+            made = self._workbenches[key] = Workbench(settings, self.namespace, make)
+        made.settings = settings
+        return made
+
+
+def make_backend(name: str, *, config: configuration.Config) -> Backend:
+    """The backend of that name, for these settings. Its library is imported only now."""
+    settings = config.settings
+    if name == "kubernetes":
+        from gpu_workbench.backends.kubernetes.backend import KubernetesBackend
+
+        return KubernetesBackend(context=settings.context, namespace=settings.namespace)
+    from gpu_workbench.backends.local.backend import LocalBackend
+
+    return LocalBackend(settings.state_dir / "local")
+
+
+@functools.lru_cache(maxsize=8)
+def project_folder(folder: Path) -> Path:
+    """The git root above ``folder``, else ``folder`` itself."""
+    for candidate in (folder, *folder.parents):
+        if (candidate / ".git").exists():
+            return candidate
+    return folder

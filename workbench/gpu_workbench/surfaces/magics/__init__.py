@@ -1,0 +1,1 @@
+"""``%gpu`` and ``%%gpu``: they parse a line, call the app and draw what comes back."""

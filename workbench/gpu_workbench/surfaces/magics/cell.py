@@ -1,0 +1,224 @@
+"""``%%gpu``: one cell, from its line to its shown result."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from gpu_workbench.app.execution import Execution, Step
+from gpu_workbench.app.portal import Pull
+from gpu_workbench.app.sessions import Opened
+from gpu_workbench.app.workbench import Cell, Started, Workbench
+from gpu_workbench.core.errors import WorkbenchError
+from gpu_workbench.core.model import Phase, RunState, Workload
+from gpu_workbench.core.quantities import show_bytes
+from gpu_workbench.surfaces.flags import CellFlags
+from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.magics.failures import CellInterrupted, remote_error, run_failure
+from gpu_workbench.surfaces.magics.outputs import Outputs
+from gpu_workbench.surfaces.view.bundle import RunView, ipython_publish
+from gpu_workbench.surfaces.view.model import Published, Snapshot
+from gpu_workbench.surfaces.view.snapshot import snapshot
+from gpu_workbench.surfaces.where import where_of
+
+PRESSES_COUNT_AS_ONE = 5.0
+"""Seconds within which several interrupts are one."""
+
+SEND_SHOWN_AFTER = 0.5
+"""Seconds after which a value on its way gets a line."""
+
+
+class CellRun:
+    """Draws one execution into the cell, and passes the user's interrupts on.
+
+    Args:
+        here: This process.
+        shell: The running IPython shell.
+        request: What the line asked for.
+    """
+
+    def __init__(self, here: Here, shell: Any, request: Request) -> None:
+        self._here = here
+        self._shell = shell
+        self._request = request
+        self._outputs = Outputs(shell)
+        settings = request.config.settings
+        self._saved = settings.saved
+        self._view = RunView(publish=ipython_publish(), interval=settings.refresh)
+        self._began = time.monotonic()
+        self._pressed: float | None = None
+        self._last: Step | None = None
+        self._brought: dict[str, int] = {}
+
+    def run(self, workbench: Workbench, cell: Cell) -> None:
+        """Run ``cell`` to its end and bring its results back.
+
+        Raises:
+            WorkbenchError: it could not be run.
+            CellFailed, CellInterrupted: its code raised, or it was interrupted.
+        """
+        started: Started = self._here.portal.call(
+            workbench.start, self._request.backend, self._request.spec, cell, asked=self._request.asked
+        )
+        self._greet(started.opened)
+        execution = started.execution
+        self._follow(execution)
+        if execution.run is not None and execution.run.phase is Phase.SUCCEEDED:
+            for name in cell.out:
+                self._bring(workbench, execution, name)
+        self._finish(execution)
+
+    def _greet(self, opened: Opened) -> None:
+        if opened.lost is not None:
+            gone = ", ".join(sorted(opened.lost.names))
+            self._note(f"{opened.lost.sentence}." + (f" Gone with it: {gone}." if gone else ""))
+        if opened.rejoined:
+            self._note(f"Found this notebook's session {opened.subscription.handle.spec.name!r} again.")
+
+    def _note(self, sentence: str) -> None:
+        self._shell.display_pub.publish(data={"text/plain": sentence, "text/html": note_html(sentence)})
+
+    def _follow(self, execution: Execution) -> None:
+        pull = Pull(self._here.portal, execution.steps())
+        while True:
+            try:
+                taken = pull.take()
+                if taken is None:
+                    return
+                self._draw(execution, taken[0])
+            except KeyboardInterrupt:
+                self._interrupt(execution)
+
+    def _draw(self, execution: Execution, step: Step) -> None:
+        self._last = step
+        self._outputs.publish(step.outputs)
+        if not step.over:
+            self._view.update(self._snapshot(execution, step))
+        if step.question is not None:
+            self._ask(execution, step)
+
+    def _ask(self, execution: Execution, step: Step) -> None:
+        question = step.question
+        assert question is not None
+        ask = self._shell.kernel.getpass if question.password else self._shell.kernel.raw_input
+        self._here.portal.call(execution.answer, question, ask(question.prompt))
+
+    def _interrupt(self, execution: Execution) -> None:
+        """Once: KeyboardInterrupt over there. Again, when that has not worked: the session's process is restarted."""
+        now = time.monotonic()
+        if not execution.accepted and execution.run is None:
+            name = execution.session.handle.spec.name
+            raise CellInterrupted(
+                f"Waiting was stopped; the session {name!r} keeps its place. `%gpu stop` gives it up"
+            ) from None
+        if self._pressed is not None and now - self._pressed < PRESSES_COUNT_AS_ONE:
+            return
+        grade = 1 if self._pressed is None else 2
+        self._pressed = now
+        self._here.portal.call(execution.interrupt, grade=grade)
+
+    def _snapshot(self, execution: Execution, step: Step) -> Snapshot:
+        return snapshot(
+            self._picture(execution, step),
+            execution.spec.id,
+            where=where_of(execution.session.handle, step.workload),
+            explanation=step.explanation,
+            saved=self._saved,
+            published=Published(characters=dict(self._outputs.characters), displays=self._outputs.displays),
+            asked=time.monotonic() - self._began,
+        )
+
+    def _picture(self, execution: Execution, step: Step) -> Workload:
+        """The workload, with what this kernel knows better: the session's phase before there is a journal, and sizes."""
+        workload, run = step.workload, execution.run
+        if not execution.accepted:
+            workload = replace(workload, phase=execution.session.phase)
+        if run is not None and self._brought:
+            results = tuple(replace(value, size=self._brought.get(value.name, 0)) for value in run.results)
+            workload = replace(workload, runs={**workload.runs, run.id: replace(run, results=results)})
+        return workload
+
+    def _finish(self, execution: Execution) -> None:
+        run, step = execution.run, self._last
+        if run is None or step is None:
+            return
+        self._view.finish(self._snapshot(execution, step))
+        error = self._error(run)
+        if error is not None:
+            raise error from None
+
+    def _error(self, run: RunState) -> BaseException | None:
+        if run.phase is Phase.SUCCEEDED:
+            return None
+        if self._outputs.error is not None:
+            return remote_error(self._outputs.error)
+        if run.failure is not None:
+            return run_failure(run.failure)
+        return WorkbenchError(f"The run ended as {run.phase.value}")
+
+    def _bring(self, workbench: Workbench, execution: Execution, name: str) -> None:
+        progress = Moving(f"{name} is coming")
+
+        def moved(name: str, done: int, length: int) -> None:
+            self._brought[name] = length
+            progress(name, done, length)
+
+        value = self._here.portal.call(
+            workbench.fetch, execution.session, name, run=execution.spec.id, progress=moved
+        )
+        progress.close()
+        self._here.namespace[name] = value
+
+
+class Moving:
+    """A progress bar for a value on its way, shown only when it takes over half a second."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._began = time.monotonic()
+        self._shown = 0.0
+        self._any = False
+
+    def __call__(self, name: str, done: int, length: int) -> None:
+        """So many bytes have passed."""
+        import sys
+
+        now = time.monotonic()
+        if now - self._began < SEND_SHOWN_AFTER or now - self._shown < 0.2:
+            return
+        self._shown, self._any = now, True
+        share = done / length if length else 1.0
+        bar = "█" * round(20 * share)
+        sys.stderr.write(f"\r{self._what}: {bar:<20} {show_bytes(done)} of {show_bytes(length)}   ")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        import sys
+
+        if self._any:
+            sys.stderr.write("\r" + " " * 78 + "\r")
+            sys.stderr.flush()
+
+
+def note_html(sentence: str) -> str:
+    """A quiet line above the output."""
+    import html
+
+    style = "color:var(--jp-ui-font-color2,#666);font-size:var(--jp-ui-font-size1,13px);padding:2px 0"
+    return f'<div style="{style}">{html.escape(sentence)}</div>'
+
+
+def cell_of(flags: CellFlags, *, source: str, magic: str, count: int, cell_id: str) -> Cell:
+    """The cell as the app knows it."""
+    return Cell(
+        source=source,
+        out=flags.out,
+        only=flags.in_ or None,
+        send=not flags.no_in,
+        magic=magic,
+        count=count,
+        cell_id=cell_id,
+        name=flags.name,
+    )

@@ -1,0 +1,241 @@
+"""What each ``%gpu`` command does: one function each, called with the parsed line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gpu_workbench.app.config import save_user_settings, unused_kubeconfig
+from gpu_workbench.app.profiles import read_profiles
+from gpu_workbench.app.settings import show_setting
+from gpu_workbench.app.subscriptions import Subscription
+from gpu_workbench.app.workbench import Workbench
+from gpu_workbench.core.errors import RunNotFound
+from gpu_workbench.core.quantities import parse_duration, show_about, show_bytes
+from gpu_workbench.core.spec import DEFAULT_SESSION
+from gpu_workbench.surfaces.commands import Command
+from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.picture import pictures, settled, snapshot_of
+from gpu_workbench.surfaces.view import tables
+from gpu_workbench.surfaces.view.tables import NameRow, Rendered
+from gpu_workbench.surfaces.view.text import columns
+
+Run = Callable[[Here, Any, Command], Any]
+
+
+def overview(here: Here, shell: Any, command: Command) -> Rendered:
+    """This notebook's session and what else is running."""
+    request = here.request(command.flags)
+    hint = unused_kubeconfig(request.config)
+    if hint:
+        print(hint + ".")  # noqa: T201
+    return ls(here, shell, command)
+
+
+def start(here: Here, shell: Any, command: Command) -> Rendered:
+    """Start or queue a session and return at once."""
+    request = here.request(command.flags)
+    workbench = here.workbench(request.config)
+    opened = here.portal.call(workbench.open, request.backend, request.spec, asked=request.asked)
+    here.portal.call(settled, opened.subscription)
+    return tables.ls([snapshot_of(opened.subscription)])
+
+
+def ls(here: Here, shell: Any, command: Command) -> Rendered:
+    """Sessions and runs, from every notebook of mine."""
+    request = here.request(command.flags)
+    workbench = here.workbench(request.config)
+    found = here.portal.call(
+        pictures, workbench, request.backend, request.spec.owner, every=command.flags.all
+    )
+    return tables.ls(found)
+
+
+def why(here: Here, shell: Any, command: Command) -> Rendered:
+    """One sentence on why it waits, or how it ended."""
+    subscription = _meant(here, command)
+    from gpu_workbench.surfaces.picture import explanation_of
+
+    return tables.why(snapshot_of(subscription), explanation_of(subscription))
+
+
+def top(here: Here, shell: Any, command: Command) -> Rendered:
+    """What it uses now."""
+    return tables.top(_meant(here, command).workload)
+
+
+def logs(here: Here, shell: Any, command: Command) -> None:
+    """The output of a run again."""
+    _replay(here, shell, command, follow=command.flags.follow, tail=command.flags.tail)
+
+
+def attach(here: Here, shell: Any, command: Command) -> None:
+    """A run from its beginning to its end."""
+    _replay(here, shell, command, follow=True, tail=None)
+
+
+def result(here: Here, shell: Any, command: Command) -> Any:
+    """What a run gave with ``--out``: bound here, and the value of the line where there is one only."""
+    request = here.request(command.flags)
+    workbench = here.workbench(request.config)
+    handle = here.portal.call(workbench.find, request.backend, command.word, owner=request.spec.owner)
+    values: dict[str, Any] = here.portal.call(workbench.results, request.backend, handle)
+    if not values:
+        raise RunNotFound(f"{command.word} gave no results", fix="Name them with --out when you start it")
+    here.namespace.update(values)
+    if len(values) == 1:
+        return next(iter(values.values()))
+    print(f"{', '.join(values)} came back")  # noqa: T201
+    return None
+
+
+def stop(here: Here, shell: Any, command: Command) -> None:
+    """End it and release its GPUs."""
+    request = here.request(command.flags)
+    workbench = here.workbench(request.config)
+    for subscription in _to_stop(here, workbench, request, command):
+        handle = subscription.handle
+        made = sorted(name for name, run in subscription.workload.bound_by.items() if run)
+        gone = f"; gone with it: {', '.join(made)}" if made else ""
+        here.portal.call(workbench.stop, request.backend, handle, force=command.flags.force)
+        print(f"Stopped {handle.spec.name} ({handle.id}){gone}")  # noqa: T201
+
+
+def _to_stop(here: Here, workbench: Workbench, request: Request, command: Command) -> list[Subscription]:
+    if command.flags.all:
+        found: list[Subscription] = here.portal.call(
+            workbench.list, request.backend, owner=request.spec.owner
+        )
+        for subscription in found:
+            here.portal.call(settled, subscription)
+        return [subscription for subscription in found if not subscription.over]
+    if command.word:
+        handle = here.portal.call(workbench.find, request.backend, command.word, owner=request.spec.owner)
+        return [here.portal.call(workbench.follow, request.backend, handle)]
+    return [_session(here, command)]
+
+
+def keep(here: Here, shell: Any, command: Command) -> None:
+    """Put off the end of an idle session."""
+    seconds = parse_duration(command.word)
+    subscription = _session(here, command)
+
+    async def ask() -> None:
+        await (await subscription.channel()).keep(seconds)
+
+    here.portal.call(ask)
+    print(f"{subscription.handle.spec.name} is kept for {show_about(seconds)}, idle or not")  # noqa: T201
+
+
+def names(here: Here, shell: Any, command: Command) -> Rendered:
+    """Variables: where they are, their size, and whether the two copies differ."""
+    from gpu_workbench.app.vars import compare
+
+    subscription = _session(here, command)
+    rows = [
+        NameRow(
+            name=row.name,
+            where=row.where,
+            type=row.type,
+            size=row.size,
+            shape=row.shape,
+            device=row.device,
+            bound_by=row.run,
+            differs=row.differs,
+        )
+        for row in compare(subscription.workload, here.namespace)
+    ]
+    return tables.names(rows)
+
+
+def push(here: Here, shell: Any, command: Command) -> None:
+    """Send variables now."""
+    request = here.request(command.flags)
+    subscription = _session(here, command)
+    cargo = here.portal.call(here.workbench(request.config).push, subscription, command.words)
+    print(f"Sent {', '.join(command.words)}: {show_bytes(cargo.size)}")  # noqa: T201
+
+
+def pull(here: Here, shell: Any, command: Command) -> None:
+    """Bring variables here."""
+    request = here.request(command.flags)
+    subscription = _session(here, command)
+    for name in command.words:
+        here.namespace[name] = here.portal.call(here.workbench(request.config).fetch, subscription, name)
+    print(f"Brought {', '.join(command.words)}")  # noqa: T201
+
+
+def use(here: Here, shell: Any, command: Command) -> None:
+    """Choose where cells run from now on; alone, say what is set and where."""
+    flags = command.flags
+    given = {name: getattr(flags, name) for name in ("backend", "context", "namespace", "profile")}
+    given = {name: value for name, value in given.items() if value}
+    if given:
+        here.config(given)  # a wrong value changes nothing
+        here.used.update(given)
+        if flags.save:
+            print(f"Kept in {save_user_settings(given)}")  # noqa: T201
+    config = here.config()
+    rows = [
+        (name, show_setting(name, getattr(config.settings, name)) or "–", config.origins[name])
+        for name in ("backend", "context", "namespace", "profile")
+    ]
+    print(columns([("setting", "value", "from"), *rows]))  # noqa: T201
+
+
+def profiles(here: Here, shell: Any, command: Command) -> None:
+    """Profiles, with where each value was written."""
+    found = read_profiles(here.request(command.flags).config.files)
+    for name, profile in found.items():
+        rows = [(key, str(value), profile.origins.get(key, "")) for key, value in profile.values.items()]
+        print(f"{name}\n{columns(rows) if rows else '  nothing set: the built-in defaults'}\n")  # noqa: T201
+
+
+def _session(here: Here, command: Command) -> Subscription:
+    """The session a line means: ``--session``, or this notebook's own; found again where another kernel started it."""
+    request = here.request(command.flags)
+    workbench = here.workbench(request.config)
+    name = command.flags.session or DEFAULT_SESSION
+    found: Subscription = here.portal.call(
+        workbench.session, request.backend, name, owner=request.spec.owner, notebook=request.spec.notebook
+    )
+    here.portal.call(settled, found)
+    return found
+
+
+def _meant(here: Here, command: Command) -> Subscription:
+    """The run or session that a line names; without a name this notebook's session."""
+    if not command.word:
+        return _session(here, command)
+    request = here.request(command.flags)
+    workbench = here.workbench(request.config)
+    handle = here.portal.call(workbench.find, request.backend, command.word, owner=request.spec.owner)
+    found: Subscription = here.portal.call(workbench.follow, request.backend, handle)
+    here.portal.call(settled, found)
+    return found
+
+
+def _replay(here: Here, shell: Any, command: Command, *, follow: bool, tail: int | None) -> None:
+    from gpu_workbench.surfaces.magics.replay import replay
+
+    request = here.request(command.flags)
+    replay(here, shell, request, _meant(here, command), follow=follow, tail=tail)
+
+
+COMMANDS: Mapping[str, Run] = {
+    "": overview,
+    "start": start,
+    "ls": ls,
+    "logs": logs,
+    "why": why,
+    "top": top,
+    "vars": names,
+    "push": push,
+    "pull": pull,
+    "keep": keep,
+    "stop": stop,
+    "attach": attach,
+    "result": result,
+    "use": use,
+    "profiles": profiles,
+}

@@ -1,0 +1,83 @@
+"""A run's output as this cell's own: Jupyter's messages, published again by this kernel."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gpu_workbench.core.events import OutputWritten
+from gpu_workbench.core.wire import Json, JsonObject
+
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+class Outputs:
+    """Publishes a run's output into the cell that executes now.
+
+    Args:
+        shell: The running IPython shell.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self.characters: dict[str, int] = {}
+        self.displays = 0
+        self.error: JsonObject | None = None
+        """The content of the run's error message, which the cell raises instead of printing."""
+
+    def publish(self, events: Iterable[OutputWritten]) -> None:
+        """Show these, in order."""
+        streams = set()
+        for event in events:
+            if event.message == "stream":
+                streams.add(self._stream(event.content))
+            else:
+                for name in streams:
+                    getattr(sys, name).flush()
+                streams.clear()
+                self._display(event)
+        for name in streams:
+            getattr(sys, name).flush()
+
+    def _stream(self, content: JsonObject) -> str:
+        name, text = ("stderr" if content.get("name") == "stderr" else "stdout"), str(content.get("text", ""))
+        getattr(sys, name).write(text)
+        self.characters[name] = self.characters.get(name, 0) + len(text)
+        return name
+
+    def _display(self, event: OutputWritten) -> None:
+        content = event.content
+        self.displays += 1
+        if event.message == "error":
+            self.error = content
+        elif event.message == "clear_output":
+            self._shell.display_pub.clear_output(wait=bool(content.get("wait")))
+        elif event.message == "execute_result":
+            self._result(_without_widgets(_object(content.get("data"))), _object(content.get("metadata")))
+        else:
+            self._shell.display_pub.publish(
+                data=_without_widgets(_object(content.get("data"))),
+                metadata=_object(content.get("metadata")),
+                transient=_object(content.get("transient")),
+                update=event.message == "update_display_data",
+            )
+
+    def _result(self, data: JsonObject, metadata: JsonObject) -> None:
+        """The value of the last line, with this cell's own number."""
+        hook = self._shell.displayhook
+        session = getattr(hook, "session", None)
+        if session is None:  # a terminal
+            self._shell.display_pub.publish(data=data, metadata=metadata)
+            return
+        content = {"execution_count": self._shell.execution_count, "data": data, "metadata": metadata}
+        session.send(hook.pub_socket, "execute_result", content, parent=hook.parent_header, ident=hook.topic)
+
+
+def _object(value: Json) -> JsonObject:
+    return value if isinstance(value, dict) else {}
+
+
+def _without_widgets(data: Mapping[str, Json]) -> JsonObject:
+    """A widget's later states do not travel; without them its box would stay dead, so its text is shown."""
+    return {kind: item for kind, item in data.items() if kind != _WIDGET}

@@ -1,0 +1,53 @@
+"""A workload as a surface shows it: the snapshot of what is known now."""
+
+from __future__ import annotations
+
+from gpu_workbench.app.subscriptions import Subscription
+from gpu_workbench.app.workbench import Workbench
+from gpu_workbench.core.explain import explain
+from gpu_workbench.core.facts import Explanation
+from gpu_workbench.surfaces.view.model import Snapshot
+from gpu_workbench.surfaces.view.snapshot import snapshot
+from gpu_workbench.surfaces.where import where_of
+
+SETTLE = 2.0
+"""Seconds that a first look at a workload may take."""
+
+
+async def settled(subscription: Subscription) -> None:
+    """Wait until there is something to show: facts, and the journal's present end where there is an agent."""
+    await subscription.settle(SETTLE)
+
+
+def explanation_of(subscription: Subscription) -> Explanation | None:
+    """Why it waits, or how it ended."""
+    facts = subscription.facts
+    return explain(facts, spec=subscription.handle.spec) if facts is not None else None
+
+
+def snapshot_of(subscription: Subscription) -> Snapshot:
+    """What is known of the workload now."""
+    from dataclasses import replace
+
+    workload = subscription.workload
+    if workload.phase != subscription.phase:
+        workload = replace(workload, phase=subscription.phase)
+    return snapshot(
+        workload,
+        subscription.last_run,
+        where=where_of(subscription.handle, workload),
+        explanation=explanation_of(subscription),
+        saved="full",
+    )
+
+
+async def pictures(workbench: Workbench, backend: str, owner: str, *, every: bool) -> list[Snapshot]:
+    """Snapshots of the user's workloads, newest first; ended ones where ``every``."""
+    found = await workbench.list(backend, owner=owner)
+    shown = []
+    for subscription in found:
+        await settled(subscription)
+        if every or not subscription.over:
+            shown.append(snapshot_of(subscription))
+        await workbench.unfollow(subscription)
+    return shown
