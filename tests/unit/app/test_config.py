@@ -158,11 +158,12 @@ def test_what_cannot_be_set_is_not_saved(home: Path, values: dict[str, str]) -> 
     assert user_file().read_text() == before
 
 
-def test_a_file_that_is_wrong_already_is_not_touched(home: Path) -> None:
-    write_user("backens: local\n")
-    with pytest.raises(ProfileError, match="backens"):
+@pytest.mark.parametrize("text", ["backens: local\n", "- backend\n", "backend: [\n"])
+def test_a_file_that_is_wrong_already_is_not_touched(home: Path, text: str) -> None:
+    write_user(text)
+    with pytest.raises(ProfileError, match=r"config\.yaml, line"):
         save_user_settings({"backend": "local"})
-    assert user_file().read_text() == "backens: local\n"
+    assert user_file().read_text() == text
 
 
 DOCUMENTS = [
