@@ -5,6 +5,7 @@
 ``bytes``  the content of a ``bytes`` object
 ``npy``    numpy's own file format, version 1 to 3, for arrays of numbers, dates and fixed-length strings; no pickle
 ``pickle5``  a frame of :mod:`gpu_workbench.values.frames`; loaded only when its sender is trusted
+``source``   the source of one function or class, for another minor version of Python; run only as a pickle is loaded
 =========  ====================================================================================================
 
 What comes back equals what was sent, types and all; a value that ``json`` would change travels otherwise.
@@ -14,8 +15,10 @@ from __future__ import annotations
 
 import io
 import json
+import linecache
 import math
 import sys
+import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -29,7 +32,7 @@ from gpu_workbench.values.plain import fits_json
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-JSON, BYTES, NPY, PICKLE = "json", "bytes", "npy", "pickle5"
+JSON, BYTES, NPY, PICKLE, SOURCE = "json", "bytes", "npy", "pickle5", "source"
 
 _NPY_KINDS = "?biufcmMSU"
 
@@ -63,16 +66,28 @@ class Encoded:
     objects: Mapping[int, object] = field(default_factory=dict)
 
 
-def encode(value: object, *, name: str = "", namespace: Mapping[str, object] | None = None) -> Encoded:
+def encode(
+    value: object,
+    *,
+    name: str = "",
+    namespace: Mapping[str, object] | None = None,
+    by_name: bool = False,
+    shared: bool = False,
+) -> Encoded:
     """Choose the codec for ``value`` and prepare its bytes; memory for large parts is not copied.
 
     Args:
         name: What the value is called, for errors.
         namespace: The globals of the notebook's own functions, which they find again at the other end.
+        by_name: The other end runs another minor version of Python, and has the notebook's functions and classes from
+            :func:`encode_source`.
+        shared: Only a codec that keeps it one and the same object where ``value`` holds one object several times.
 
     Raises:
         NotPicklable: no codec holds it; says which part of it.
     """
+    if shared:
+        return _encode_pickle(value, name=name, namespace=namespace, by_name=by_name)
     if fits_json(value):
         data = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
         objects = {id(value): value} if isinstance(value, list | dict) else {}
@@ -82,7 +97,13 @@ def encode(value: object, *, name: str = "", namespace: Mapping[str, object] | N
     array = _plain_array(value)
     if array is not None:
         return _encode_npy(value, array)
-    return _encode_pickle(value, name=name, namespace=namespace)
+    return _encode_pickle(value, name=name, namespace=namespace, by_name=by_name)
+
+
+def encode_source(value: type | types.FunctionType, source: str) -> Encoded:
+    """A function or class as the source that defines it."""
+    data = json.dumps({"name": value.__name__, "source": source}).encode()
+    return _encoded(SOURCE, value, [data])
 
 
 def decode(
@@ -115,7 +136,7 @@ class Decoder:
     def __init__(
         self, codec: str, *, length: int, trust_pickle: bool, namespace: dict[str, object] | None = None
     ) -> None:
-        if codec == PICKLE and not trust_pickle:
+        if codec in (PICKLE, SOURCE) and not trust_pickle:
             raise ForgedValue(
                 "A pickle was not loaded",
                 why="loading it would run code of a sender that is not known",
@@ -142,12 +163,29 @@ class Decoder:
             ShippingError: it needs a package that is not installed here.
         """
         result = self.filler.result
-        if not isinstance(result, frames.Frame):
-            return result
         try:
-            return pickles.load(result, namespace=self._namespace)
+            if isinstance(result, frames.Frame):
+                return pickles.load(result, namespace=self._namespace)
+            if isinstance(result, _Source):
+                return result.run({"__name__": "__main__"} if self._namespace is None else self._namespace)
         except ModuleNotFoundError as error:
             raise _missing(error) from error
+        return result
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The source of one definition, whose functions read the session's names and whose lines tracebacks can show."""
+
+    name: str
+    source: str
+
+    def run(self, namespace: dict[str, object]) -> object:
+        filename = f"<{self.name} from the notebook>"
+        linecache.cache[filename] = len(self.source), None, self.source.splitlines(keepends=True), filename
+        made: dict[str, object] = {}
+        exec(compile(self.source, filename, "exec", dont_inherit=True), namespace, made)  # noqa: S102 - a trusted sender's
+        return made[self.name]
 
 
 def type_name(value: object) -> str:
@@ -163,9 +201,11 @@ def _encoded(codec: str, value: object, parts: list[Any], **more: Any) -> Encode
     return Encoded(codec=codec, length=length, chunks=Chunks(lambda: parts), type=type_name(value), **more)
 
 
-def _encode_pickle(value: object, *, name: str, namespace: Mapping[str, object] | None) -> Encoded:
+def _encode_pickle(
+    value: object, *, name: str, namespace: Mapping[str, object] | None, by_name: bool
+) -> Encoded:
     try:
-        pickled = pickles.dump(value, namespace=namespace)
+        pickled = pickles.dump(value, namespace=namespace, by_name=by_name)
     except Exception as error:
         path, reason = blame(value, name=name or "value", namespace=namespace, error=error)
         raise NotPicklable(
@@ -241,6 +281,13 @@ def _receive_json(length: int) -> Receiving[object]:
         raise ProtocolError("A value cannot be read", why=f"it is not JSON: {error}") from None
 
 
+def _receive_source(length: int) -> Receiving[_Source]:
+    form = yield from _receive_json(length)
+    if not isinstance(form, dict) or not all(isinstance(form.get(key), str) for key in ("name", "source")):
+        raise ProtocolError("A value cannot be read", why="it is no source")
+    return _Source(form["name"], form["source"])
+
+
 def _receive_bytes(length: int) -> Receiving[bytes]:
     """``bytes`` cannot be written to, but the memory of a ``BytesIO`` becomes theirs without a copy."""
     if not length:
@@ -292,4 +339,5 @@ _RECEIVERS: dict[str, Callable[[int], Receiving[Any]]] = {
     BYTES: _receive_bytes,
     NPY: _receive_npy,
     PICKLE: frames.receive,
+    SOURCE: _receive_source,
 }

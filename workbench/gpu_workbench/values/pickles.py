@@ -79,13 +79,16 @@ def cloudpickle_module() -> types.ModuleType:
     raise ModuleNotFoundError("cloudpickle is not installed here", name="cloudpickle")
 
 
-def dump(value: object, *, namespace: Mapping[str, object] | None = None) -> Pickled:
+def dump(value: object, *, namespace: Mapping[str, object] | None = None, by_name: bool = False) -> Pickled:
     """Pickle ``value``.
 
     Args:
         namespace: The globals of the notebook's own functions. ``None`` sends a function's globals with it.
+        by_name: Functions and classes of the notebook go as their name, not as bytecode, which another minor version of
+            Python could not run. The other end must have them; they are among what is read.
 
     Raises:
+        TypeError: by name, for a function or class that no name of the notebook stands for.
         Exception: whatever the value's own ``__reduce__`` raises.
     """
     stream = _Stream()
@@ -100,6 +103,7 @@ def dump(value: object, *, namespace: Mapping[str, object] | None = None) -> Pic
 
     pickler = _pickler_class()(stream, protocol=5, buffer_callback=out_of_band)
     pickler.namespace = namespace
+    pickler.by_name = by_name
     pickler.dump(value)
     return Pickled(
         stream=stream.parts, buffers=buffers, reads=frozenset(pickler.reads), objects=dict(pickler.objects)
@@ -125,10 +129,13 @@ def _pickler_class() -> Any:
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
             self.namespace: Mapping[str, object] | None = None
+            self.by_name = False
             self.reads: set[str] = set()
             self.objects: dict[int, object] = {}
 
         def reducer_override(self, value: Any) -> Any:
+            if isinstance(value, types.FunctionType | type) and self.by_name:
+                return self._named(value)
             if isinstance(value, types.FunctionType):
                 return self._function(value)
             torch = sys.modules.get("torch")
@@ -153,6 +160,16 @@ def _pickler_class() -> Any:
             cells = None if value.__closure__ is None else len(value.__closure__)
             args = (value.__code__, rebuild.Namespace(), cells)
             return rebuild.function, args, (attributes, kept), None, None, rebuild.set_function
+
+        def _named(self, value: Any) -> Any:
+            reduced = super().reducer_override(value)
+            if not isinstance(reduced, tuple):
+                return reduced
+            name = value.__qualname__
+            if self.namespace is None or self.namespace.get(name) is not value:
+                raise TypeError(f"{name} has no name of its own to go by to another version of Python")
+            self.reads.add(name)
+            return rebuild.named, (rebuild.Namespace(), name)
 
     return Pickler
 

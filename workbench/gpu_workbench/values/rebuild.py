@@ -44,6 +44,11 @@ def set_function(made: types.FunctionType, state: tuple[dict[str, object], dict[
         setattr(made, name, value)
 
 
+def named(namespace: dict[str, object], name: str) -> object:
+    """A function or class that came by itself, as its source."""
+    return namespace[name]
+
+
 def tensor(data: Buffer, dtype: str, shape: tuple[int, ...], device: str, requires_grad: bool) -> object:
     """A torch tensor on ``device``, or on the CPU where there is no such device."""
     import torch  # the pickle would not name this function if its sender had not used torch

@@ -164,9 +164,13 @@ def test_source_is_what_travels_to_another_version_of_python() -> None:
 
 def test_what_has_no_source_of_its_own_says_so(notebook: dict[str, Any]) -> None:
     closed_over = 1
+
+    def closure() -> int:
+        return closed_over
+
     for value, why in (
-        (lambda: None, "a lambda"),
-        (lambda: closed_over, "closed_over"),
+        (lambda: None, "a lambda is"),
+        (closure, "closed_over"),
         (notebook["low"], "has none here"),
     ):
         with pytest.raises(NotPicklable, match=why) as caught:
