@@ -27,6 +27,7 @@ class Portal:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
+                self._loop.set_exception_handler(_quiet_at_the_end)
                 thread = threading.Thread(
                     target=self._loop.run_forever, name="gpu-workbench portal", daemon=True
                 )
@@ -69,6 +70,12 @@ class Portal:
     async def elsewhere(self, work: Coroutine[Any, Any, T]) -> T:
         """Await portal work from another event loop."""
         return await asyncio.wrap_future(self.submit(work))
+
+
+def _quiet_at_the_end(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """While the interpreter goes down its parts fail one after the other; that is no news to anybody."""
+    if threading.main_thread().is_alive():
+        loop.default_exception_handler(context)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -26,6 +27,8 @@ FEED_LIMIT = 64
 _BACKOFF = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
 
 END = None
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -161,17 +164,25 @@ class Subscription:
     # its two sources
 
     async def _watch(self) -> None:
-        while True:
-            try:
-                async for facts in self.backend.watch(self.handle):
-                    self.facts = facts
-                    self._notify()
-                    if facts.gone:
-                        return await self._finish()
-            except WorkbenchError as error:
-                self.lost_connection = str(error)
-                self._notify()
+        while not await self._watched():
             await asyncio.sleep(1.0)
+
+    async def _watched(self) -> bool:
+        """Follow the objects until the view is lost, or they are gone: then the end was read too."""
+        try:
+            async for facts in self.backend.watch(self.handle):
+                self.facts = facts
+                self._notify()
+                if facts.gone:
+                    await self._finish()
+                    return True
+        except WorkbenchError as error:
+            self.lost_connection = str(error)
+        except Exception as error:  # whatever it was, nobody who waits for news may wait for ever
+            log.exception("Following %s failed", self.handle.id)
+            self.lost_connection = f"{type(error).__name__}: {error}"
+        self._notify()
+        return False
 
     async def _finish(self) -> None:
         """The objects are gone: read what is left of the journal, then say that this is the end."""

@@ -79,11 +79,12 @@ class _Flow(ast.NodeVisitor):
     # names
 
     def read(self, name: str, line: int) -> None:
-        if any(name in scope for scope in self.locals):
-            return
-        if self.bound is None or (self.class_scope and self.class_scope + name in self.bound):
-            return
-        if name not in self.bound:
+        around = self.bound is not None and bool(self.class_scope) and self.class_scope + name in self.bound
+        if not around and not any(name in scope for scope in self.locals):
+            self.read_global(name, line)
+
+    def read_global(self, name: str, line: int) -> None:
+        if self.bound is not None and name not in self.bound:
             self.reads.setdefault(name, line)
         self._use(name)
 
@@ -367,7 +368,7 @@ class _Flow(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         self.generic_visit(node)
         for name in looked_up(node):
-            self.read(name, node.lineno)
+            self.read_global(name, node.lineno)
         for source, certain in strings_of(node):
             with contextlib.nullcontext() if certain else self._perhaps():
                 self.block(parse_inner(source, line=node.lineno))
@@ -375,7 +376,7 @@ class _Flow(ast.NodeVisitor):
     def visit_Subscript(self, node: ast.Subscript) -> None:
         self.generic_visit(node)
         for name in looked_up(node):
-            self.read(name, node.lineno)
+            self.read_global(name, node.lineno)
 
 
 def _both(left: set[str] | None, right: set[str] | None) -> set[str] | None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from gpu_workbench.backends.archive import agent_archive
 from gpu_workbench.backends.channel import Channel
+from gpu_workbench.backends.kept import Kept
 from gpu_workbench.backends.kubernetes.access import Access, load_access
 from gpu_workbench.backends.kubernetes.client import ApiClient
 from gpu_workbench.backends.kubernetes.credentials import make_credentials
@@ -285,6 +286,10 @@ class KubernetesBackend:
             token=_secret_text(secret, TOKEN_KEY),
             certificate=_secret_text(secret, CERTIFICATE_KEY),
         )
+
+    async def kept(self, handle: Handle) -> Kept | None:
+        """See :meth:`~gpu_workbench.backends.protocol.Control.kept`. A volume cannot be read from outside its pods."""
+        return None
 
     async def close(self) -> None:
         """See :meth:`~gpu_workbench.backends.protocol.Control.close`."""

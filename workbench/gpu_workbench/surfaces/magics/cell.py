@@ -11,6 +11,7 @@ from gpu_workbench.app.portal import Pull
 from gpu_workbench.app.sessions import Opened
 from gpu_workbench.app.workbench import Cell, Started, Workbench
 from gpu_workbench.core.errors import WorkbenchError
+from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import Phase, RunState, Workload
 from gpu_workbench.core.quantities import show_bytes
 from gpu_workbench.surfaces.flags import CellFlags
@@ -123,7 +124,7 @@ class CellRun:
             self._picture(execution, step),
             execution.spec.id,
             where=where_of(execution.session.handle, step.workload),
-            explanation=step.explanation,
+            explanation=_sending(step) or step.explanation,
             saved=self._saved,
             published=Published(characters=dict(self._outputs.characters), displays=self._outputs.displays),
             asked=time.monotonic() - self._began,
@@ -169,6 +170,14 @@ class CellRun:
         )
         progress.close()
         self._here.namespace[name] = value
+
+
+def _sending(step: Step) -> Explanation | None:
+    """What travels right now, as the reason why nothing runs yet."""
+    if step.sending is None or step.run is not None:
+        return None
+    name, done, length = step.sending
+    return Explanation(code="sending", sentence=f"Sending {name}: {show_bytes(done)} of {show_bytes(length)}")
 
 
 class Moving:

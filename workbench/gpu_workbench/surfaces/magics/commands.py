@@ -118,7 +118,7 @@ def _to_stop(here: Here, workbench: Workbench, request: Request, command: Comman
 def keep(here: Here, shell: Any, command: Command) -> None:
     """Put off the end of an idle session."""
     seconds = parse_duration(command.word)
-    subscription = _session(here, command)
+    subscription = _session(here, command, name=command.words[1] if len(command.words) > 1 else "")
 
     async def ask() -> None:
         await (await subscription.channel()).keep(seconds)
@@ -191,11 +191,11 @@ def profiles(here: Here, shell: Any, command: Command) -> None:
         print(f"{name}\n{columns(rows) if rows else '  nothing set: the built-in defaults'}\n")  # noqa: T201
 
 
-def _session(here: Here, command: Command) -> Subscription:
+def _session(here: Here, command: Command, *, name: str = "") -> Subscription:
     """The session a line means: ``--session``, or this notebook's own; found again where another kernel started it."""
     request = here.request(command.flags)
     workbench = here.workbench(request.config)
-    name = command.flags.session or DEFAULT_SESSION
+    name = name or command.flags.session or DEFAULT_SESSION
     found: Subscription = here.portal.call(
         workbench.session, request.backend, name, owner=request.spec.owner, notebook=request.spec.notebook
     )
