@@ -1,0 +1,109 @@
+"""Which modules a cell needs, where each comes from, and what the image is asked."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpu_workbench.app.shipping.imports import (
+    import_roots,
+    imports_of,
+    imports_of_code,
+    needed,
+    outside,
+    probe_source,
+)
+
+
+def test_every_import_of_a_cell_is_found_with_its_line() -> None:
+    cell = "import a.b as c, d\ndef f():\n    from e.f import g\n    from . import h\nimport a\n"
+    assert imports_of(ast.parse(cell)) == {"a": 1, "d": 1, "e": 3}
+
+
+def test_an_import_whose_failure_is_caught_is_not_needed() -> None:
+    cell = "try:\n    import fast\nexcept ImportError:\n    import slow\ntry:\n    import must\nfinally:\n    pass"
+    assert imports_of(ast.parse(cell)) == {"slow": 4, "must": 6}
+
+
+def test_imports_inside_functions_are_found_in_their_code() -> None:
+    def outer() -> Any:
+        from json import decoder
+
+        def inner() -> Any:
+            from collections import abc
+
+            return abc
+
+        return decoder, inner
+
+    assert imports_of_code(outer.__code__) == {"json", "collections"}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "project"
+    for path, text in {
+        "project/helpers.py": "import flash_attn_no_such\nfrom pkg_of_mine import core",
+        "project/src/pkg_of_mine/__init__.py": "",
+        "project/src/pkg_of_mine/core.py": "import numpy\nimport os",
+        "elsewhere/lib_of_mine/__init__.py": "import another_no_such",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    for entry in (folder / "src", tmp_path / "elsewhere"):
+        monkeypatch.syspath_prepend(str(entry))
+    return folder
+
+
+def test_what_the_project_has_is_followed_and_the_rest_must_be_in_the_image(project: Path) -> None:
+    found = needed({"helpers": 1, "lib_of_mine": 2, "pandas": 3, "sys": 4}, folder=project)
+    assert found.installed == {"flash_attn_no_such": 0, "another_no_such": 0, "numpy": 0, "pandas": 3}
+    assert set(found.project) == {"helpers", "pkg_of_mine", "lib_of_mine"}
+    assert import_roots(found.project, folder=project) == (".", "src")
+    assert outside(found.project, folder=project) == {"lib_of_mine": project.parent / "elsewhere/lib_of_mine"}
+
+
+TORCH = "debug = False\ncuda: Optional[str] = {cuda}\nhip: Optional[str] = {hip}\n"
+
+
+def lacking(modules: list[str], path: Path, *, gpus: bool = True) -> dict[str, str]:
+    """What the probe says in a Python of its own, which has nothing but the standard library and ``path``."""
+    script = (
+        probe_source(modules, gpus=gpus)
+        + "import json, sys\nprint(json.dumps([lacking, 'torch' in sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", script],
+        env={"PYTHONPATH": str(path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found, imported = json.loads(done.stdout)
+    assert not imported
+    return dict(found)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "hip", "said"),
+    [
+        ("None", "None", {"torch": "torch there is CPU-only"}),
+        ("'12.8'", "None", {}),
+        ("None", "'6.2'", {}),
+    ],
+)
+def test_the_image_is_asked_without_importing_anything(
+    tmp_path: Path, cuda: str, hip: str, said: dict[str, str]
+) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise RuntimeError('imported')")
+    (tmp_path / "torch" / "version.py").write_text(TORCH.format(cuda=cuda, hip=hip))
+    assert lacking(["json", "torch"], tmp_path) == said
+    assert lacking(["torch"], tmp_path, gpus=False) == {}
+    assert lacking(["flash_attn"], tmp_path) == {"flash_attn": "flash_attn is not in the image"}
