@@ -31,6 +31,7 @@ class Facts:
         log_tail: Last lines of a container that ended by itself.
         error: Why nothing newer can be seen, e.g. ``API server unreachable``; empty while the view is good.
         gone: The objects are no more.
+        seen: When this was read, by the API server's clock, RFC 3339; empty where it is not known.
     """
 
     phase: Phase
@@ -47,6 +48,7 @@ class Facts:
     log_tail: str = ""
     error: str = ""
     gone: bool = False
+    seen: str = ""
 
 
 @dataclass(frozen=True)

@@ -65,5 +65,3 @@ def condition(form: Json, name: str, status: str = "True") -> JsonObject:
         if item.get("type") == name and item.get("status") == status:
             return item
     return {}
-
-

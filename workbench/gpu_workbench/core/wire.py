@@ -104,7 +104,7 @@ _Converter = typing.Callable[[Json], object]
 
 @functools.cache
 def _converters(cls: type) -> dict[str, _Converter]:
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, localns={"Json": Json})  # a JsonObject names it wherever it is used
     return {field.name: _converter(hints[field.name]) for field in dataclasses.fields(cls)}
 
 
