@@ -53,7 +53,10 @@ ROOT_ENDED = {
         (Phase.STOPPING, None, [pod(state=RUNNING, deleted="2026-01-01T00:00:09Z")]),
         (Phase.STOPPED, COMPLETE, [pod("Succeeded", state=ended(0, STOPPED))]),
         (Phase.SUCCEEDED, COMPLETE, [pod("Succeeded", state=ended(0))]),
-        (Phase.SUCCEEDED, COMPLETE, []),
+        # Deleted or drained: the agent ended in good order, but nobody had asked for it.
+        (Phase.LOST, COMPLETE, []),
+        (Phase.LOST, COMPLETE, [pod("Succeeded", state=ended(0, STOPPED), deleted="2026-01-01T00:00:09Z")]),
+        (Phase.LOST, FAILED, [pod("Failed", state=ended(143, STOPPED), conditions=DISRUPTED)]),
         (Phase.FAILED, FAILED, [pod("Failed", state=ended(1))]),
         (Phase.FAILED, FAILED, [pod("Failed", state=ended(1, USER_FAILED))]),
         (Phase.FAILED, FAILED, [pod("Failed", state=ended(137), reason="OOMKilled")]),
@@ -73,6 +76,8 @@ def test_the_phase_of_a_session(expected, job, pods):
     ("expected", "job", "pods"),
     [
         (Phase.STARTING, JOB, [pod("Failed", state=ended(137), conditions=DISRUPTED)]),
+        (Phase.STARTING, JOB, [pod("Failed", state=ended(143, STOPPED), conditions=DISRUPTED)]),
+        (Phase.SUCCEEDED, COMPLETE, []),
         (Phase.FAILED, JOB, [pod("Failed", state=ended(64, USER_FAILED))]),
         (Phase.FAILED, FAILED, [pod("Failed", state=ended(64, USER_FAILED))]),
     ],

@@ -87,7 +87,7 @@ def phase_of(
             else _phase_without_job(root)
         )
     if job_finished(job):
-        return _ended_phase(job, pods)
+        return _ended_phase(kind, job, pods)
     if at(job, "metadata", "deletionTimestamp"):
         return Phase.STOPPING
     if at(job, "spec", "suspend") is True:
@@ -96,7 +96,9 @@ def phase_of(
     if head is None:
         return Phase.PENDING
     if _pod_over(head):  # the Job controller will say the same, a moment later
-        return Phase.STARTING if kind is Kind.JOB and _will_be_replaced(head) else _ended_phase(job, pods)
+        return (
+            Phase.STARTING if kind is Kind.JOB and _will_be_replaced(head) else _ended_phase(kind, job, pods)
+        )
     return _living_phase(head)
 
 
@@ -119,14 +121,16 @@ def _living_phase(head: JsonObject) -> Phase:
     return Phase.STARTING if text(head, "spec", "nodeName") else Phase.PENDING
 
 
-def _ended_phase(job: JsonObject, pods: Sequence[JsonObject]) -> Phase:
+def _ended_phase(kind: Kind, job: JsonObject, pods: Sequence[JsonObject]) -> Phase:
+    head = head_pod(pods)
     phase = _phase_in(record_of(pods))
+    if phase is Phase.STOPPED and head is not None and _taken_away(head):
+        return Phase.LOST  # a stop that we ask for takes the Job away, not the pod from under it
     if phase is not None:
         return phase
     if condition(job, "Complete"):
-        return Phase.SUCCEEDED
-    head = head_pod(pods)
-    if head is None or _disrupted(head) or not member(_container(head), "state", "terminated"):
+        return Phase.SUCCEEDED if head is not None or kind is Kind.JOB else Phase.LOST
+    if head is None or _taken_away(head) or not member(_container(head), "state", "terminated"):
         return Phase.LOST
     return Phase.FAILED if exit_code(pods) else Phase.SUCCEEDED
 
@@ -141,7 +145,9 @@ def _phase_in(record: JsonObject | None) -> Phase | None:
 
 def _will_be_replaced(pod: JsonObject) -> bool:
     """Whether the Job controller makes another one, as far as one pod can tell."""
-    return text(pod, "status", "phase") != "Succeeded" and _phase_in(parse_record(_message(pod))) is None
+    if text(pod, "status", "phase") == "Succeeded" or not exit_code([pod]):
+        return False
+    return _taken_away(pod) or _phase_in(parse_record(_message(pod))) is None
 
 
 def _message(pod: JsonObject) -> str:
@@ -155,12 +161,10 @@ def _pod_over(pod: JsonObject) -> bool:
     )
 
 
-def _disrupted(pod: JsonObject) -> bool:
-    return bool(condition(pod, DISRUPTION)) or text(pod, "status", "reason") in (
-        "Evicted",
-        "NodeLost",
-        "Terminated",
-    )
+def _taken_away(pod: JsonObject) -> bool:
+    """Whether somebody else ended it: evicted, preempted, drained, deleted, or its node is gone."""
+    gone = condition(pod, DISRUPTION) or at(pod, "metadata", "deletionTimestamp")
+    return bool(gone) or text(pod, "status", "reason") in ("Evicted", "NodeLost", "Terminated")
 
 
 def _container(pod: JsonObject) -> JsonObject:

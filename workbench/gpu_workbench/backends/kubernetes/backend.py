@@ -47,6 +47,7 @@ from gpu_workbench.core.objects import label, name_of, text, uid_of
 from gpu_workbench.core.spec import Handle, WorkloadSpec
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.engines.job import (
+    SEALED_LIMIT,
     archive_manifest,
     check_sealed,
     job_manifest,
@@ -74,6 +75,7 @@ class KubernetesBackend:
     """
 
     name = "kubernetes"
+    sealed_limit = SEALED_LIMIT
 
     def __init__(
         self,

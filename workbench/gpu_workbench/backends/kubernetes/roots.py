@@ -91,7 +91,7 @@ class Roots:
             return
         phase = phase_of(kind=spec_of_root(root).kind, root=root, job=job, pods=pods)
         outcome = phase if phase.ended and job is not None else otherwise
-        record = record_of(pods) or {"version": 1, "outcome": outcome.value}
+        record = {"version": 1, **(record_of(pods) or {}), "outcome": outcome.value}
         ended = text(job, "status", "completionTime") or now()
         change: JsonObject = {
             "metadata": {"annotations": {ENDED_ANNOTATION: ended}},
