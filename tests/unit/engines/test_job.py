@@ -22,7 +22,7 @@ from gpu_workbench.engines.job import (
     service_manifest,
     spec_of_root,
 )
-from gpu_workbench.engines.pod import labels_of_kind
+from gpu_workbench.engines.pod import OVERTIME, labels_of_kind
 
 SPEC = WorkloadSpec(
     id="0123456789ab", owner="ab" * 8, name="default", notebook="/home/me/My notebook.ipynb", image="worker:1"
@@ -271,7 +271,7 @@ def test_placement_is_the_profiles():
     assert pod["serviceAccountName"] == "runner"
     assert pod["imagePullSecrets"] == [{"name": "registry"}]
     assert pod["containers"][0]["envFrom"] == [{"secretRef": {"name": "hf-token"}}]
-    assert pod["activeDeadlineSeconds"] == 61 + pod["terminationGracePeriodSeconds"]
+    assert pod["activeDeadlineSeconds"] == 61 + OVERTIME
 
 
 def test_a_claim_is_one_volume_however_often_it_is_mounted():

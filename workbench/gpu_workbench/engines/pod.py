@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from gpu_workbench.core.agent_config import DEFAULT_PORT
+from gpu_workbench.core.model import Kind
 from gpu_workbench.core.spec import WorkloadSpec
 from gpu_workbench.core.wire import Json, JsonObject, encode
 from gpu_workbench.engines.names import (
@@ -27,9 +28,12 @@ from gpu_workbench.engines.names import (
     object_name,
 )
 
-GRACE = 30
-"""Seconds a pod has from SIGTERM to its end; and beyond its time limit, before Kubernetes ends it in the agent's place."""
+SESSION_GRACE = 10
+JOB_GRACE = 30
+"""Seconds a pod has from SIGTERM to its end: a job may write a checkpoint, a session has nothing to save."""
 
+OVERTIME = 30
+"""Seconds beyond its time limit after which Kubernetes ends a pod, if its agent has not."""
 
 # What images like to point at folders that a read-only file system or another user id puts out of reach.
 _FOLDERS = {
@@ -63,13 +67,13 @@ def pod_spec(
         "subdomain": object_name(spec.id),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": GRACE,
+        "terminationGracePeriodSeconds": JOB_GRACE if spec.kind is Kind.JOB else SESSION_GRACE,
         "securityContext": _security(spec),
         "containers": [_container(spec)],
         "volumes": _volumes(spec, archive_digest, sealed_paths),
     }
     if spec.time_limit is not None:  # of the pod, not the Job: time spent waiting for a node does not count
-        pod["activeDeadlineSeconds"] = math.ceil(spec.time_limit) + GRACE
+        pod["activeDeadlineSeconds"] = math.ceil(spec.time_limit) + OVERTIME
     if place.node_selector:
         pod["nodeSelector"] = dict(place.node_selector)
     if spec.resources.gpus.kind:

@@ -1,0 +1,352 @@
+"""The cluster backend on a real Kubernetes: what is started can be reached, what ends is known, what is stopped is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from contextlib import aclosing
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from gpu_workbench.backends.kubernetes.backend import KubernetesBackend
+from gpu_workbench.backends.kubernetes.reach import Reach
+from gpu_workbench.backends.kubernetes.rights import RIGHTS, missing_rights, role_yaml
+from gpu_workbench.core.errors import AdmissionDenied, PermissionDenied, Unreachable, WorkbenchError
+from gpu_workbench.core.model import Phase
+from gpu_workbench.core.quantities import Gpus
+from gpu_workbench.core.spec import Resources, WorkloadSpec
+from gpu_workbench.engines.names import object_name
+
+pytestmark = pytest.mark.timeout(180, func_only=True)
+
+
+@pytest.fixture
+async def backend(cluster, namespace):
+    backend = KubernetesBackend(kubeconfig=str(cluster.kubeconfig), namespace=namespace)
+    yield backend
+    await backend.close()
+
+
+@pytest.fixture
+def spec(cluster):
+    return WorkloadSpec(id=secrets.token_hex(6), image=cluster.images.worker, resources=Resources(cpus=0.05))
+
+
+def with_resources(spec, **resources):
+    return replace(spec, resources=replace(spec.resources, **resources))
+
+
+async def facts_when(backend, handle, condition, *, limit=60.0):
+    """The first facts for which ``condition`` holds."""
+    seen = []
+
+    async def look():
+        async with aclosing(backend.watch(handle)) as stream:
+            async for facts in stream:
+                seen.append(facts)
+                if condition(facts):
+                    return facts
+        raise AssertionError(f"it ended as {seen[-1].phase}")
+
+    try:
+        return await asyncio.wait_for(look(), limit)
+    except asyncio.TimeoutError:
+        raise AssertionError(f"not within {limit} s; last seen: {seen[-1] if seen else 'nothing'}") from None
+
+
+async def state_of(backend, handle):
+    """What its agent says, once it listens."""
+    channel = await backend.open(handle)
+    try:
+        for _ in range(200):
+            try:
+                return await channel.state()
+            except Unreachable:
+                await asyncio.sleep(0.1)
+        raise AssertionError(await backend.logs(handle, tail=30))
+    finally:
+        channel.close()
+
+
+def running(facts):
+    return facts.agent_ready
+
+
+@pytest.mark.parametrize("reach", [Reach.PORT_FORWARD, Reach.DIRECT])
+async def test_a_session_starts_under_the_restricted_standard_and_its_agent_answers(backend, spec, reach):
+    backend._reach = reach
+    handle = await backend.start(with_resources(spec, gpus=Gpus(1), memory=2**29, shared_memory=2**26))
+    facts = await facts_when(backend, handle, running)
+    assert facts.phase is Phase.RUNNING
+    state = await state_of(backend, handle)
+    assert (state["workload"], state["kind"]) == (spec.id, "session")
+    await backend.stop(handle)
+
+
+async def test_what_is_stopped_is_gone_but_remembered_until_it_is_forgotten(
+    backend, spec, cluster, namespace
+):
+    handle = await backend.start(spec)
+    await facts_when(backend, handle, running)
+    await backend.stop(handle)
+    facts = await facts_when(backend, handle, lambda facts: facts.gone)
+    assert facts.phase is Phase.STOPPED
+    assert facts.record["outcome"] == "Stopped"
+    left = cluster.kubectl("-n", namespace, "get", "jobs,pods,secrets,services", "-o", "name")
+    assert object_name(spec.id) not in left
+    owner = await backend.owner()
+    assert [found.id for found in await backend.list(owner=owner)] == [spec.id]
+    assert (await backend.find(spec.id)).spec == handle.spec
+    with pytest.raises(Unreachable):
+        await backend.open(handle)
+    await backend.forget(handle)
+    assert await backend.list(owner=owner) == []
+    assert (await facts_when(backend, handle, lambda facts: facts.gone)).phase is Phase.LOST
+
+
+async def test_forgetting_takes_everything_along(backend, spec, cluster, namespace):
+    handle = await backend.start(spec)
+    await facts_when(backend, handle, lambda facts: bool(facts.pods))
+    await backend.forget(handle)
+    await facts_when(backend, handle, lambda facts: facts.gone)
+    everything = "jobs,pods,secrets,services,configmaps"
+    assert object_name(spec.id) not in cluster.kubectl("-n", namespace, "get", everything, "-o", "name")
+
+
+async def test_the_same_id_starts_one_pod_however_often_it_is_asked_for(backend, spec, cluster, namespace):
+    handles = await asyncio.gather(*(backend.start(spec) for _ in range(4)))
+    assert len({handle.started for handle in handles}) == 1
+    await facts_when(backend, handles[0], running)
+    pods = json.loads(cluster.kubectl("-n", namespace, "get", "pods", "-o", "json"))["items"]
+    assert len(pods) == 1
+    await state_of(backend, handles[0])  # of four tokens and certificates, the pod's and ours are the same
+
+
+async def test_a_session_whose_pod_is_deleted_is_lost_and_not_quietly_replaced(
+    backend, spec, cluster, namespace
+):
+    handle = await backend.start(spec)
+    facts = await facts_when(backend, handle, running)
+    name = facts.pods[0]["metadata"]["name"]
+    cluster.kubectl("-n", namespace, "delete", "pod", name, "--grace-period=1", "--wait=true")
+    facts = await facts_when(backend, handle, lambda facts: facts.phase.ended, limit=10)
+    assert facts.phase is Phase.LOST
+    assert not [pod for pod in facts.pods if pod["metadata"]["name"] != name]
+
+
+async def test_a_container_that_runs_out_of_memory_has_failed(backend, spec):
+    handle = await backend.start(with_resources(spec, memory=12 * 2**20))
+    facts = await facts_when(backend, handle, lambda facts: facts.phase.ended)
+    assert facts.phase is Phase.FAILED
+
+
+async def test_an_image_without_python_has_failed_and_the_runtimes_words_are_there(backend, spec, cluster):
+    handle = await backend.start(replace(spec, image=cluster.images.no_python))
+    facts = await facts_when(backend, handle, lambda facts: facts.phase.ended)
+    assert facts.phase is Phase.FAILED
+    assert "python3" in json.dumps(facts.pods)
+
+
+async def test_what_waits_shows_why(backend, spec):
+    handle = await backend.start(with_resources(spec, gpus=Gpus(64)))
+    facts = await facts_when(
+        backend, handle, lambda facts: any(e["reason"] == "FailedScheduling" for e in facts.events)
+    )
+    assert facts.phase is Phase.PENDING
+    assert facts.nodes
+    assert facts.gpu_pods is not None
+    await backend.stop(handle)
+
+
+async def test_a_gpu_kind_finds_the_nodes_that_have_it(backend, spec, cluster, namespace):
+    node = json.loads(cluster.kubectl("get", "nodes", "-o", "json"))["items"][0]["metadata"]["name"]
+    label = f"gwb-test/{namespace}"
+    cluster.kubectl("label", "node", node, f"{label}=NVIDIA-H200-SXM5-141GB")
+    try:
+        handle = await backend.start(with_resources(spec, gpus=Gpus(1, "h200"), gpu_label=label))
+        assert (await facts_when(backend, handle, running)).phase is Phase.RUNNING
+        await backend.stop(handle)
+        other = replace(spec, id=secrets.token_hex(6))
+        handle = await backend.start(with_resources(other, gpus=Gpus(1, "h20"), gpu_label=label))
+        facts = await facts_when(
+            backend, handle, lambda facts: bool(facts.events) and facts.phase is Phase.PENDING
+        )
+        assert not facts.agent_ready
+        await backend.stop(handle)
+    finally:
+        cluster.kubectl("label", "node", node, f"{label}-")
+
+
+async def test_the_log_is_there_when_the_agent_is_not(backend, spec):
+    handle = await backend.start(replace(spec, env={"PYTHONHOME": "/nowhere"}))
+    await facts_when(backend, handle, lambda facts: facts.phase.ended)
+    assert "encodings" in await backend.logs(handle, tail=20)
+
+
+async def test_a_rule_of_the_cluster_is_named_and_nothing_is_left(backend, spec, cluster, namespace):
+    cluster.kubectl("-n", namespace, "create", "quota", "no-jobs", "--hard=count/jobs.batch=0")
+    for _ in range(50):  # the quota counts once its controller has seen it
+        if (
+            "used"
+            in json.loads(cluster.kubectl("-n", namespace, "get", "quota", "no-jobs", "-o", "json"))["status"]
+        ):
+            break
+        await asyncio.sleep(0.1)
+    with pytest.raises(AdmissionDenied, match="quota: no-jobs forbids it"):
+        await backend.start(spec)
+    assert await backend.find(spec.id) is None
+
+
+async def test_an_api_server_that_goes_away_and_comes_back_is_only_a_gap_in_the_view(backend, spec, cluster):
+    handle = await backend.start(spec)
+    async with aclosing(backend.watch(handle)) as stream:
+        async for facts in stream:
+            if facts.agent_ready:
+                break
+        cluster.stop("kube-apiserver")
+        begun = time.monotonic()
+        try:
+            async for facts in stream:
+                if facts.error:
+                    break
+            assert "API server cannot be reached" in facts.error
+            assert facts.phase is Phase.RUNNING
+            assert time.monotonic() - begun < 10
+        finally:
+            cluster.start("kube-apiserver")
+        async for facts in stream:
+            if not facts.error:
+                break
+        assert facts.agent_ready
+    assert (await state_of(backend, handle))["workload"] == spec.id
+    await backend.stop(handle)
+
+
+class Someone:
+    """A service account with the rights it is given, and a backend that acts as it."""
+
+    def __init__(self, cluster, namespace, folder):
+        self._cluster, self._namespace, self._folder = cluster, namespace, folder
+        self._name = f"someone-{secrets.token_hex(3)}"
+
+    def backend(self, rights):
+        """A backend with these rights and no others."""
+        user = f"system:serviceaccount:{self._namespace}:{self._name}"
+        documents = list(yaml.safe_load_all(role_yaml(namespace=self._namespace, user=user, rights=rights)))
+        for document in documents:
+            if not document["kind"].endswith("Role"):
+                document["roleRef"]["name"] = self._name
+            document["metadata"]["name"] = self._name
+        self._cluster.kubectl("-n", self._namespace, "create", "serviceaccount", self._name)
+        self._cluster.kubectl("apply", "-f", "-", data=yaml.safe_dump_all(documents))
+        config = json.loads(self._cluster.kubectl("config", "view", "--raw", "--flatten", "-o", "json"))
+        token = self._cluster.kubectl("-n", self._namespace, "create", "token", self._name).strip()
+        config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
+        path = self._folder / self._name
+        path.write_text(json.dumps(config))
+        return KubernetesBackend(kubeconfig=str(path), namespace=self._namespace)
+
+    def clean(self):
+        for kind in ("clusterrole", "clusterrolebinding"):
+            self._cluster.kubectl("delete", kind, self._name, "--ignore-not-found")
+
+
+@pytest.fixture
+def someone(cluster, namespace, tmp_path):
+    """Makes somebody new at each call."""
+    made = []
+
+    def make():
+        made.append(Someone(cluster, namespace, tmp_path))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.clean()
+
+
+async def use_everything(backend, spec):
+    """One workload from its start to its end, with all that needs a right; what was refused, and whether it ran."""
+    refused = []
+
+    async def attempt(work):
+        try:
+            return await work
+        except PermissionDenied as error:
+            refused.append(str(error))
+            return None
+
+    handle = await attempt(backend.start(replace(spec, id=secrets.token_hex(6))))
+    if handle is None:
+        return refused, False
+    facts = await facts_when(backend, handle, lambda facts: facts.agent_ready or "You may not" in facts.error)
+    refused.append(facts.error)
+    if facts.agent_ready:
+        await attempt(speak(backend, handle))
+        await attempt(backend.logs(handle))
+    await attempt(backend.list(owner=handle.spec.owner))
+    await attempt(backend.stop(handle, force=True))
+    await attempt(backend.forget(handle))
+    return [text for text in refused if text], facts.agent_ready
+
+
+async def speak(backend, handle):
+    """Make a connection; whether the agent listens already does not matter here."""
+    channel = await backend.open(handle)
+    try:
+        await channel.state()
+    except PermissionDenied:
+        raise
+    except WorkbenchError:
+        pass
+    finally:
+        channel.close()
+
+
+async def test_the_role_we_print_is_enough(someone, spec):
+    backend = someone().backend(RIGHTS)
+    assert await missing_rights(await backend.connect(), namespace=backend._namespace()) == ()
+    refused, ran = await use_everything(backend, spec)
+    assert refused == []
+    assert ran
+    await backend.close()
+
+
+def without(right, verb):
+    """All rights but one verb; what may be done everywhere may be done here, so that goes too."""
+    fewer = [
+        replace(item, verbs=tuple(other for other in item.verbs if item is not right or other != verb))
+        for item in RIGHTS
+        if not item.everywhere
+    ]
+    return [item for item in fewer if item.verbs]
+
+
+@pytest.mark.parametrize(
+    "right", [right for right in RIGHTS if right.needed], ids=lambda right: right.resource
+)
+async def test_a_needed_right_that_is_missing_is_named(someone, spec, right):
+    async def check(verb):
+        backend = someone().backend(without(right, verb))
+        missing = await missing_rights(await backend.connect(), namespace=backend._namespace())
+        assert [(gone, item) for gone, item in missing if not item.everywhere] == [(verb, right)]
+        refused, _ = await use_everything(backend, spec)
+        assert any(f"may not {verb} {right.resource}" in text for text in refused), (verb, refused)
+        await backend.close()
+
+    await asyncio.gather(*map(check, right.verbs))
+
+
+async def test_without_any_other_right_a_session_still_starts_and_ends(someone, spec):
+    async def check(right):
+        backend = someone().backend([item for item in RIGHTS if item is not right])
+        refused, ran = await use_everything(backend, spec)
+        assert ran, right.resource
+        assert all(f"may not {right.verbs[0]} {right.resource}" in text for text in refused), refused
+        await backend.close()
+
+    await asyncio.gather(*(check(right) for right in RIGHTS if not right.needed))
