@@ -9,7 +9,7 @@ from gpu_workbench.app.profiles import Profile, read_profiles
 from gpu_workbench.app.settings import Settings
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.quantities import Gpus
-from gpu_workbench.core.spec import Volume, WorkloadSpec, contradictions
+from gpu_workbench.core.spec import Resources, Volume, WorkloadSpec, contradictions
 from gpu_workbench.surfaces.flags import parse_cell_line
 from gpu_workbench.surfaces.request import IMAGE_OF_THE_NOTEBOOK, asked_settings, build_spec, workload_fields
 
@@ -50,7 +50,9 @@ def build(line: str, *, settings: Settings = CLUSTER, profile: Profile | None = 
 
 def test_nothing_asked_is_this_notebooks_default_session() -> None:
     spec = build("", settings=Settings())
-    assert spec == WorkloadSpec(id="0123456789ab", owner="owner", notebook="notebook")
+    assert spec == WorkloadSpec(
+        id="0123456789ab", resources=Resources(gpus=Gpus(1)), owner="owner", notebook="notebook"
+    )
     assert (spec.kind, spec.name) == (Kind.SESSION, "default")
 
 

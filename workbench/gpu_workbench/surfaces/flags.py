@@ -28,7 +28,7 @@ _FORMS = ("yaml", "python")
 WORKLOAD_FLAGS = (
     Flag(
         "--gpus",
-        "GPUs per node: a number, or kind:number.",
+        "GPUs per node: a number, or kind:number; 1 where nothing says otherwise.",
         "--gpus h200:2",
         "[KIND:]N",
         readers.gpus,

@@ -7,8 +7,12 @@ import os
 from gpu_workbench.app.profiles import Profile
 from gpu_workbench.app.settings import Settings
 from gpu_workbench.core.model import Kind
+from gpu_workbench.core.quantities import Gpus
 from gpu_workbench.core.spec import DEFAULT_SESSION, WorkloadSpec, with_fields
 from gpu_workbench.surfaces.flags import TARGET_FLAGS, WORKLOAD_FLAGS, CellFlags
+
+DEFAULT_GPUS = Gpus(1)
+"""What ``%%gpu`` means where nobody says how many. ``--gpus 0`` asks for none."""
 
 IMAGE_OF_THE_NOTEBOOK = "JUPYTER_IMAGE_SPEC"
 """The environment variable in which a hub says the image the notebook itself runs in."""
@@ -67,7 +71,7 @@ def build_spec(
         owner=owner,
         notebook=notebook,
     )
-    spec = with_fields(spec, profile.fields(backend=settings.backend))
+    spec = with_fields(spec, {"resources.gpus": DEFAULT_GPUS, **profile.fields(backend=settings.backend)})
     asked = workload_fields(flags)
     taken = {volume.path for volume in flags.volume}
     asked["volumes"] = (*(volume for volume in spec.volumes if volume.path not in taken), *flags.volume)
