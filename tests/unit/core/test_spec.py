@@ -68,6 +68,68 @@ def test_flags_that_contradict_a_living_session_are_told_with_both_values() -> N
     assert contradictions({"resources.gpus": Gpus(1)}, living) == ()
 
 
+def test_a_count_of_gpus_is_content_with_any_kind() -> None:
+    living = WorkloadSpec(id=ID, resources=Resources(gpus=Gpus(2, "h200")))
+    assert contradictions({"resources.gpus": Gpus(2)}, living) == ()
+    assert contradictions({"resources.gpus": Gpus(2, "h200")}, living) == ()
+    assert contradictions({"resources.gpus": Gpus(2, "a100")}, living) == (
+        "--gpus a100:2 was asked, the session has h200:2",
+    )
+    assert contradictions({"resources.gpus": Gpus(4)}, living) == (
+        "--gpus 4 was asked, the session has h200:2",
+    )
+
+
+def test_what_a_session_has_among_others_is_no_contradiction() -> None:
+    living = WorkloadSpec(
+        id=ID,
+        env={"LR": "0.1", "SEED": "1"},
+        volumes=(Volume("data", "/data"), Volume("runs", "/runs")),
+        placement=Placement(secrets=("hf-token", "wandb")),
+    )
+    asked = {"env": {"LR": "0.1"}, "volumes": (Volume("runs", "/runs"),), "placement.secrets": ("wandb",)}
+    assert contradictions(asked, living) == ()
+    asked = {
+        "env": {"LR": "secret-new", "DEBUG": "secret-too"},
+        "volumes": (Volume("runs", "/runs", read_only=True),),
+        "placement.secrets": ("s3",),
+    }
+    found = contradictions(asked, living)
+    assert found == (
+        "--env LR: the session has another value",
+        "--env DEBUG: the session has none",
+        "--volume runs:/runs:ro: the session has none",
+        "--secret s3: the session has none",
+    )
+    assert "secret-" not in " ".join(found)
+
+
+def test_sizes_and_times_are_told_in_words() -> None:
+    living = WorkloadSpec(id=ID, resources=Resources(memory=2**35, cpus=2), idle_limit=3600)
+    assert contradictions(
+        {"resources.memory": 2**36, "resources.cpus": 0.5, "idle_limit": 7200.0, "time_limit": 600.0}, living
+    ) == (
+        "--memory 64 GiB was asked, the session has 32 GiB",
+        "--cpus 0.5 was asked, the session has 2",
+        "--idle-limit 2 h 00 min was asked, the session has 1 h 00 min",
+        "--time-limit 10 min 00 s was asked, the session has none",
+    )
+
+
+def test_what_only_a_profile_says_is_named_as_the_profiles() -> None:
+    living = WorkloadSpec(id=ID)
+    assert contradictions({"placement.node_selector": {"pool": "a"}, "placement.price": 2.0}, living) == (
+        "the profile's node-selector pool: the session has none",
+    )
+
+
+def test_every_field_that_a_flag_sets_is_told_by_that_flag() -> None:
+    from gpu_workbench.core.spec import _FLAGS
+    from gpu_workbench.surfaces.flags import TARGET_FLAGS, WORKLOAD_FLAGS
+
+    assert {flag.field: flag.name for flag in (*WORKLOAD_FLAGS, *TARGET_FLAGS) if flag.field} == _FLAGS
+
+
 def test_dotted_fields_are_replaced_and_the_rest_stays() -> None:
     before = WorkloadSpec(id=ID, resources=Resources(gpus=Gpus(1), cpus=4))
     after = with_fields(before, {"resources.gpus": Gpus(2), "image": "a/b:1"})

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from gpu_workbench.core.errors import FlagError
 from gpu_workbench.core.model import Kind
-from gpu_workbench.core.quantities import Gpus
+from gpu_workbench.core.quantities import Gpus, show_about, show_bytes
 
 LABEL_PREFIX = "gpu-workbench.dev/"
 OBJECT_PREFIX = "gwb-"
@@ -201,24 +201,80 @@ class Handle:
         return self.spec.id
 
 
+_FLAGS = {
+    "resources.gpus": "--gpus",
+    "resources.cpus": "--cpus",
+    "resources.memory": "--memory",
+    "resources.shared_memory": "--shared-memory",
+    "image": "--image",
+    "python": "--python",
+    "volumes": "--volume",
+    "env": "--env",
+    "placement.secrets": "--secret",
+    "placement.context": "--context",
+    "placement.namespace": "--namespace",
+    "time_limit": "--time-limit",
+    "idle_limit": "--idle-limit",
+}
+"""The flag that sets each field; the other fields are set by a profile alone."""
+
+_OF_NO_CONSEQUENCE = frozenset({"placement.price", "placement.currency"})
+
+
 def contradictions(asked: Mapping[str, object], living: WorkloadSpec) -> tuple[str, ...]:
-    """Which of the flags that were given contradict a living session, as sentences.
+    """What was asked for and a living session is not, as sentences. What the session has besides contradicts nothing.
 
     Args:
         asked: Dotted field names of :class:`WorkloadSpec` that were given explicitly, e.g. ``resources.gpus``.
         living: What the session was started as.
     """
-    found = []
+    found: list[str] = []
     for path, value in asked.items():
         has: object = living
         for part in path.split("."):
             has = getattr(has, part)
-        if has != value:
-            flag = "--" + path.rpartition(".")[2].replace("_", "-")
-            found.append(
-                f"{flag} {value} was asked, the session has {has if has not in (None, '') else 'none'}"
-            )
+        if path not in _OF_NO_CONSEQUENCE:
+            found += _lacking(path, value, has)
     return tuple(found)
+
+
+def _lacking(path: str, value: object, has: object) -> list[str]:
+    """Sentences on what of ``value`` the session does not have. Values of variables are told to nobody."""
+    flag = _FLAGS.get(path) or f"the profile's {path.rpartition('.')[2].replace('_', '-')}"
+    if isinstance(value, Mapping) and isinstance(has, Mapping):
+        return [
+            f"{flag} {name}: the session has another value"
+            if name in has
+            else f"{flag} {name}: the session has none"
+            for name, item in value.items()
+            if has.get(name) != item
+        ]
+    if isinstance(value, tuple) and isinstance(has, tuple):
+        return [f"{flag} {_shown(path, item)}: the session has none" for item in value if item not in has]
+    if isinstance(value, Gpus) and isinstance(has, Gpus):
+        if value.count == has.count and value.kind in ("", has.kind):
+            return []
+    elif value == has:
+        return []
+    return [f"{flag} {_shown(path, value)} was asked, the session has {_shown(path, has)}"]
+
+
+def _shown(path: str, value: object) -> str:
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, Volume):
+        return f"{value.claim}:{value.path}" + (":ro" if value.read_only else "")
+    if isinstance(value, Toleration):
+        return value.key or "for everything"
+    if isinstance(value, int | float) and path in (
+        "resources.memory",
+        "resources.shared_memory",
+        "resources.scratch",
+    ):
+        return show_bytes(value)
+    if isinstance(value, int | float) and path.endswith("_limit"):
+        return show_about(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def with_fields(spec: WorkloadSpec, values: Mapping[str, object]) -> WorkloadSpec:
