@@ -5,16 +5,26 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from gpu_workbench.agent.inkernel.launcher import NO_IPYKERNEL
-from gpu_workbench.core.model import Cause, Failure
+from gpu_workbench.core.exits import Exit
+from gpu_workbench.core.model import Cause, Failure, Phase
+from gpu_workbench.core.wire import JsonObject
 
 
-def describe_death(code: int, *, tail: str = "") -> Failure:
-    """The failure of a process that ended with ``code``, negative for a signal."""
+def not_started(code: int, *, tail: str = "") -> Failure:
+    """The failure of a kernel that ended before it answered."""
     tail = tail.strip()[-4000:]
-    if code == NO_IPYKERNEL:
+    if code == Exit.NO_IPYKERNEL:
         what = "This image has no ipykernel: add it to the image, or choose another one with --image"
         return Failure(Cause.NOT_STARTED, what, tail, exit_code=code)
+    if code >= 0:
+        what = f"The session's process ended with exit code {code} before it was ready"
+        return Failure(Cause.NOT_STARTED, what, tail, exit_code=code)
+    return describe_death(code, tail=tail)
+
+
+def describe_death(code: int, *, tail: str = "", who: str = "The session's process") -> Failure:
+    """The failure of a process that ended with ``code`` while it ran something; negative for a signal."""
+    tail = tail.strip()[-4000:]
     if code >= 0:
         return Failure(
             Cause.EXITED, f"The cell ended its own process with exit code {code}", tail, exit_code=code
@@ -23,9 +33,45 @@ def describe_death(code: int, *, tail: str = "") -> Failure:
     if name == "SIGKILL" and out_of_memory():
         limit = memory_limit()
         shown = f" ({limit / 2**30:.1f} GiB)" if limit else ""
-        what = f"The session ran out of memory{shown}: its process was killed. Ask for more with --memory"
+        what = f"{who} was killed because the memory{shown} was used up: ask for more with --memory"
         return Failure(Cause.OUT_OF_MEMORY, what, tail, signal=name)
-    return Failure(Cause.SIGNALLED, f"The session's process was killed by {name}", tail, signal=name)
+    return Failure(Cause.SIGNALLED, f"{who} was killed by {name}", tail, signal=name)
+
+
+def failure_of_reply(reply: JsonObject) -> Failure | None:
+    """What an ``execute_reply`` says of an error."""
+    if reply.get("status") == "ok":
+        return None
+    name, value = str(reply.get("ename", "")), str(reply.get("evalue", ""))
+    lines = reply.get("traceback")
+    detail = "\n".join(str(line) for line in lines) if isinstance(lines, list) else ""
+    cause = Cause.USER_ERROR
+    if name == "KeyboardInterrupt" or reply.get("status") == "aborted":
+        cause = Cause.INTERRUPTED
+    elif name in ("SyntaxError", "IndentationError", "TabError"):
+        cause = Cause.SYNTAX_ERROR
+    elif name == "OutOfMemoryError" or (name == "RuntimeError" and "CUDA out of memory" in value):
+        cause = Cause.CUDA_OUT_OF_MEMORY
+    elif name == "MemoryError":
+        cause = Cause.OUT_OF_MEMORY
+    return Failure(cause, f"{name}: {value}" if value else name, detail)
+
+
+def exit_code(phase: Phase, failure: Failure | None, *, told: bool = False) -> int:
+    """What a job's agent ends with: whether it is any use to try again is read from it.
+
+    Args:
+        phase: How the run ended.
+        failure: Why.
+        told: Whether it was SIGTERM that ended it: then the run is neither good nor bad, and is started again elsewhere.
+    """
+    if phase is Phase.SUCCEEDED:
+        return 0
+    if told:
+        return 128 + signal.SIGTERM
+    if failure is not None and failure.signal and failure.cause is not Cause.STOPPED:
+        return 128 + getattr(signal.Signals, failure.signal, signal.SIGKILL)
+    return Exit.USER_ERROR
 
 
 def _signal_name(number: int) -> str:

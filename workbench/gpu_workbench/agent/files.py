@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -10,15 +9,11 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from gpu_workbench.core.sealed import content_hash
 from gpu_workbench.core.wire import Json, JsonObject
 from gpu_workbench.transport.server import HttpError
 
 _HASH = re.compile(r"[0-9a-f]{16,128}")
-
-
-def content_hash(content: bytes) -> str:
-    """The name of a content: BLAKE2b, 128 bits."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,7 @@ class Journal:
         self._segments: deque[_Segment] = deque()
         self._waiters: set[asyncio.Event] = set()
         self._listeners: list[Callable[[Entry], None]] = []
+        self._ended = False
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in folder.glob("*.ndjson"):
             left.unlink()
@@ -183,35 +184,44 @@ class Journal:
         events: list[Event] = [JournalTruncated(events=0, characters=size, run=run) for run, size in runs]
         return [JournalTruncated(events=count), *events]
 
-    async def read(self, after: Cursor, *, follow: bool = True) -> AsyncIterator[bytes]:
-        """Chunks of whole lines after a cursor; then, with ``follow``, each further one as it comes."""
+    def files(self) -> dict[Path, int]:
+        """The segments there are, oldest first, and how many bytes each has."""
+        return {segment.path: segment.size for segment in list(self._segments)}
+
+    def end(self) -> None:
+        """Nothing follows any more: who reads on gets the rest, and then the end."""
+        self._ended = True
+        for waiter in self._waiters:
+            waiter.set()
+
+    async def read(self, after: Cursor) -> AsyncIterator[tuple[bytes, int]]:
+        """Chunks of whole lines after a cursor, each with the number of its last event; then each further one live."""
         number = after.n if after.epoch == self.epoch else 0
         wake = asyncio.Event()
         self._waiters.add(wake)
         try:
             while True:
                 wake.clear()
-                for chunk, last in self._chunks(number):
-                    number = last
-                    yield chunk
-                    break  # segments may have gone while the reader was busy
+                chunk, number = self._chunk(number)
+                if chunk:
+                    yield chunk, number
+                elif self._ended:
+                    return
                 else:
-                    if not follow:
-                        return
                     await wake.wait()
         finally:
             self._waiters.discard(wake)
 
-    def _chunks(self, number: int) -> list[tuple[bytes, int]]:
-        """At most one chunk after event ``number``, with the number of its last line."""
+    def _chunk(self, number: int) -> tuple[bytes, int]:
+        """The lines after event ``number``, as many as are read at once, and the number of the last of them."""
         for segment in self._segments:
             if segment.last <= number or not segment.size:
                 continue
             offset = segment.offset_after(number)
             data = self._whole_lines(segment, offset)
             count = data.count(b"\n")
-            return [(data, max(number, segment.first - 1) + count)]
-        return []
+            return data, max(number, segment.first - 1) + count
+        return b"", number
 
     @staticmethod
     def _whole_lines(segment: _Segment, offset: int) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import secrets
 import signal
 import subprocess
@@ -18,11 +17,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gpu_workbench.agent.children import Children, Tail, signal_group
 from gpu_workbench.agent.inkernel.outputs import MESSAGES_LIMIT
+from gpu_workbench.agent.wires import Wire, hung_up
 from gpu_workbench.core.wire import Json, JsonObject
 
 START_LIMIT = 120.0
 """Seconds a kernel may take until it answers."""
+
+RECONNECT = 20
+"""Milliseconds between two attempts to connect to a kernel that does not listen yet."""
 
 _PORTS = ("shell", "iopub", "stdin", "control", "hb")
 
@@ -55,18 +59,29 @@ class Kernel:
         folder: Private folder for connection file and sockets; short, a Unix socket's path has 107 characters at most.
         work_dir: Its working directory.
         env: Its environment.
+        children: Starts its process.
     """
 
-    def __init__(self, *, command: list[str], folder: Path, work_dir: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *,
+        command: list[str],
+        folder: Path,
+        work_dir: Path,
+        env: Mapping[str, str],
+        children: Children,
+    ) -> None:
         self._command = command
+        self._children = children
         self._folder = folder
         self._work_dir = work_dir
         self._env = dict(env)
         self.values_socket = folder / "values"
         self.process: asyncio.subprocess.Process | None = None
         self.python = ""
-        self._log = folder / "kernel.log"
-        self._sockets: dict[str, Any] = {}
+        self._tail: Tail | None = None
+        self._wires: dict[str, Wire] = {}
+        self._monitor: Wire | None = None
         self._context: Any = None
         self._session: Any = None
         self._dead = asyncio.Event()
@@ -77,22 +92,24 @@ class Kernel:
         Raises:
             KernelDied: it ended instead, or did not answer in time.
         """
-        for name in (*_PORTS, "values"):
-            for left in self._folder.glob(f"{name}*"):
-                left.unlink()
+        for left in (*self._folder.glob("k-*"), self.values_socket):
+            left.unlink(missing_ok=True)
         connection = self._write_connection()
-        with self._log.open("wb") as log:
-            self.process = await asyncio.create_subprocess_exec(
+        self._tail = Tail()
+        try:
+            self.process = await self._children.spawn(
                 *self._command,
                 "kernel",
                 str(connection),
                 str(self.values_socket),
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=self._tail.end,
                 stderr=subprocess.STDOUT,
                 cwd=self._work_dir,
                 env=self._env,
             )
+        finally:
+            self._tail.given()
         self._reaper = asyncio.create_task(self._reap())
         self._connect(connection)
         try:
@@ -120,56 +137,59 @@ class Kernel:
 
     def _connect(self, connection: Path) -> None:
         import zmq
-        import zmq.asyncio
         from jupyter_client.session import Session
 
         info = json.loads(connection.read_text())
         self._session = Session(key=info["key"].encode(), username="gpu-workbench")
-        self._context = zmq.asyncio.Context()
+        self._context = zmq.Context()
         kinds = {"shell": zmq.DEALER, "control": zmq.DEALER, "stdin": zmq.DEALER, "iopub": zmq.SUB}
-        identity = self._session.bsession
         for name, kind in kinds.items():
             made = self._context.socket(kind)
-            made.linger = 0
+            made.setsockopt(zmq.RECONNECT_IVL, RECONNECT)
             if kind == zmq.DEALER:
-                made.setsockopt(zmq.IDENTITY, identity)
+                made.setsockopt(zmq.IDENTITY, self._session.bsession)
             else:
                 made.setsockopt(zmq.SUBSCRIBE, b"")
                 made.setsockopt(zmq.RCVHWM, MESSAGES_LIMIT)
+                self._monitor = Wire(made.get_monitor_socket(zmq.EVENT_DISCONNECTED))
             made.connect(f"ipc://{info['ip']}-{info[name + '_port']}")
-            self._sockets[name] = made
+            self._wires[name] = Wire(made)
 
     async def _greet(self) -> None:
         """Ask for the kernel's version until IOPub is heard as well: before that, output could pass unseen."""
+        talk = asyncio.create_task(self._talk())
+        died = asyncio.create_task(self._dead.wait())
+        try:
+            await asyncio.wait({talk, died}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (talk, died):
+                task.cancel()
+        if not talk.done():
+            raise KernelDied(self.exit_code, self.tail())
+        talk.result()
+
+    async def _talk(self) -> None:
         while True:
             asked = self.send("shell", "kernel_info_request", {})
-            answered = asyncio.create_task(self._hello(asked))
-            died = asyncio.create_task(self._dead.wait())
-            done, pending = await asyncio.wait(
-                {answered, died}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in pending:
-                task.cancel()
-            if died in done:
-                raise KernelDied(self.exit_code, self.tail())
-            if answered in done:
-                answered.result()
-                return
+            reply = (await self.receive("shell", 1))[0]
+            while reply.parent != asked:
+                reply = (await self.receive("shell", 1))[0]
+            info = reply.content.get("language_info")
+            self.python = str(info.get("version", "")) if isinstance(info, dict) else ""
+            with contextlib.suppress(asyncio.TimeoutError):
+                return await asyncio.wait_for(self._hear(asked), 0.5)
 
-    async def _hello(self, asked: str) -> None:
-        reply = await self.receive("shell")
-        while reply.type != "kernel_info_reply":
-            reply = await self.receive("shell")
-        info = reply.content.get("language_info")
-        self.python = str(info.get("version", "")) if isinstance(info, dict) else ""
+    async def _hear(self, asked: str) -> None:
+        """Return once IOPub has told that ``asked`` is done with."""
         while True:
-            heard = await self.receive("iopub")
-            if heard.type == "status":
-                return
+            for heard in await self.receive("iopub", 64):
+                done = heard.type == "status" and heard.content.get("execution_state") == "idle"
+                if done and heard.parent == asked:
+                    return
 
     async def _reap(self) -> None:
         assert self.process is not None
-        await self.process.wait()
+        await self._children.wait(self.process)
         self._dead.set()
 
     @property
@@ -187,18 +207,17 @@ class Kernel:
         """Return when the process is gone."""
         await self._dead.wait()
 
-    def tail(self, size: int = 4000) -> str:
+    def tail(self) -> str:
         """The last of what the process wrote outside of its channels."""
-        with contextlib.suppress(OSError):
-            return self._log.read_bytes()[-size:].decode("utf-8", "replace")
-        return ""
+        return self._tail.text() if self._tail is not None else ""
 
     def send(self, channel: str, kind: str, content: Mapping[str, Json]) -> str:
         """Send a message and return its id."""
+        wire = self._wires.get(channel)
+        if wire is None:
+            raise ConnectionError("the kernel is not there")
         message = self._session.msg(kind, content=dict(content))
-        # the plain socket's own send: a DEALER never blocks here, and the order of calls is the order of messages
-        parts = self._session.serialize(message)
-        self._sockets[channel].send_multipart(parts)
+        wire.send(self._session.serialize(message))
         return str(message["header"]["msg_id"])
 
     def execute(self, code: str, *, silent: bool = False, allow_stdin: bool = True) -> str:
@@ -216,19 +235,28 @@ class Kernel:
             },
         )
 
-    async def receive(self, channel: str) -> Message:
-        """The next message of a channel."""
-        return self._read(await self._sockets[channel].recv_multipart())
+    async def receive(self, channel: str, limit: int) -> list[Message]:
+        """The next message of a channel and those that lie behind it already, at most ``limit``."""
+        return [self._read(parts) for parts in await self._wires[channel].receive(limit)]
 
-    async def receive_all(self, channel: str, limit: int) -> list[Message]:
-        """The next message and those that lie behind it already, at most ``limit``."""
-        import zmq
+    async def last_words(self, *, patience: float = 2.0) -> list[Message]:
+        """What a process that died had still sent on IOPub. Nobody else may be receiving from it then.
 
-        messages = [await self.receive(channel)]
-        plain = zmq.Socket.shadow(self._sockets[channel].underlying)
-        with contextlib.suppress(zmq.Again):
-            while len(messages) < limit:
-                messages.append(self._read(plain.recv_multipart(zmq.NOBLOCK)))
+        What it started is killed first: a fork would hold the connection open.
+        """
+        self.signal(signal.SIGKILL)
+        messages: list[Message] = []
+        assert self._monitor is not None
+        ended = asyncio.create_task(hung_up(self._monitor))
+        try:
+            end = asyncio.get_running_loop().time() + patience
+            while not ended.done() and asyncio.get_running_loop().time() < end:
+                messages += [self._read(parts) for parts in self._wires["iopub"].take(MESSAGES_LIMIT)]
+                await asyncio.wait({ended}, timeout=0.01)
+        finally:
+            ended.cancel()
+        while taken := self._wires["iopub"].take(MESSAGES_LIMIT):
+            messages += [self._read(parts) for parts in taken]
         return messages
 
     def _read(self, parts: list[bytes]) -> Message:
@@ -244,34 +272,39 @@ class Kernel:
         )
 
     def interrupt(self) -> None:
-        """``KeyboardInterrupt`` in the cell that executes."""
-        if self.alive and self.process is not None:
-            self.process.send_signal(signal.SIGINT)
-
-    async def kill(self, *, patience: float = 0.0) -> None:
-        """End the process and what it started; ask first where ``patience`` seconds are given."""
-        if self.process is None:
-            return
-        if self.alive and patience:
-            self.signal(signal.SIGTERM)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._dead.wait(), patience)
-        self.signal(signal.SIGKILL)
-        await self._dead.wait()
-        self.close()
+        """``KeyboardInterrupt`` in the cell that executes, and in the programs it has started."""
+        if self.alive:
+            self.signal(signal.SIGINT)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process and to what it started."""
-        if self.process is None:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, number)
+        if self.process is not None:
+            signal_group(self.process, number)
+
+    async def end(self, *, patience: float) -> None:
+        """Ask the process to end, and wait for that, at most ``patience`` seconds."""
+        if self.alive:
+            self.signal(signal.SIGTERM)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._dead.wait(), patience)
+
+    async def kill(self) -> None:
+        """End the process and what it started."""
+        if self.process is not None:
+            self.signal(signal.SIGKILL)
+            await self._dead.wait()
+        self.close()
 
     def close(self) -> None:
         """Let go of the channels."""
-        for made in self._sockets.values():
-            made.close(linger=0)
-        self._sockets.clear()
+        if self._tail is not None:
+            self._tail.close()
+        if self._monitor is not None:
+            self._monitor.close()
+            self._monitor = None
+        for wire in self._wires.values():
+            wire.close()
+        self._wires.clear()
         if self._context is not None:
             self._context.term()
             self._context = None

@@ -1,8 +1,12 @@
-"""The agent's entry: ``python agent.pyz --config FILE``, and ``python agent.pyz kernel …`` for the kernel it starts."""
+"""The agent's entry: ``python agent.pyz --config FILE``.
+
+``python agent.pyz kernel …`` and ``… become …`` are the kernel and the script it starts.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import socket
@@ -14,10 +18,12 @@ from gpu_workbench.agent.record import write_record
 from gpu_workbench.agent.routes import VERSION, Routes
 from gpu_workbench.agent.service import Service
 from gpu_workbench.core.agent_config import AgentConfig, load_agent_config
-from gpu_workbench.core.model import Phase
 from gpu_workbench.transport.server import Server
 
 BACKLOG = 128
+
+READERS_PATIENCE = 5.0
+"""Seconds that clients are given to take the journal's end."""
 
 
 def main(arguments: list[str]) -> int:
@@ -27,6 +33,10 @@ def main(arguments: list[str]) -> int:
 
         kernel(arguments[1], arguments[2])
         return 0
+    if len(arguments) > 1 and arguments[0] == "become":
+        from gpu_workbench.agent.script import become
+
+        become(arguments[1:])
     if len(arguments) == 2 and arguments[0] == "--config":
         config = load_agent_config(Path(arguments[1]).read_text())
         prepare(config)
@@ -57,23 +67,17 @@ def _token(config: AgentConfig) -> str:
 async def run_agent(config: AgentConfig) -> int:
     """Serve one workload until it ends."""
     service = Service(config, command=own_command())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, functools.partial(service.stop, f"it got {number.name}", told=True))
     routes = Routes(service, token=_token(config))
     server = Server(routes, headers={"gpu-workbench-version": VERSION}, tls=_tls(config))
     server.start(_listeners(config))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, service.stop, f"it got {number.name}")
-    phase = await service.run()
-    write_record(config, service, phase)
-    await asyncio.sleep(0.3)  # clients read the last events
-    await server.close()
-    service.journal.close()
-    return 0 if phase in (Phase.SUCCEEDED, Phase.STOPPED) else _exit_code(service)
-
-
-def _exit_code(service: Service) -> int:
-    failure = service.failure
-    return failure.exit_code if failure is not None and failure.exit_code else 1
+    outcome = await service.run()
+    write_record(config, outcome, seconds=service.clock())
+    await server.close(patience=READERS_PATIENCE)
+    service.forget()
+    return int(outcome.code)
 
 
 def _tls(config: AgentConfig) -> ssl.SSLContext | None:

@@ -6,7 +6,9 @@ Source: the default ``bar_format`` in tqdm's documentation.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
+from gpu_workbench.core.events import OutputWritten, ProgressMoved
 from gpu_workbench.core.model import Progress
 
 _KNOWN_TOTAL = re.compile(
@@ -36,6 +38,16 @@ def read_progress(text: str) -> Progress | None:
                 rate=_rate(found),
             )
     return None
+
+
+def newest_progress(events: Iterable[OutputWritten]) -> list[ProgressMoved]:
+    """The newest progress of each run among these outputs."""
+    found: dict[str, ProgressMoved] = {}
+    for event in events:
+        text = event.content.get("text")
+        if event.message == "stream" and isinstance(text, str) and (progress := read_progress(text)):
+            found[event.run] = ProgressMoved(run=event.run, progress=progress)
+    return list(found.values())
 
 
 def _known(found: re.Match[str]) -> Progress:

@@ -7,32 +7,46 @@ import dataclasses
 import json
 from pathlib import Path
 
-from gpu_workbench.agent.service import Service
+from gpu_workbench.agent.service import Outcome
 from gpu_workbench.core.agent_config import AgentConfig
-from gpu_workbench.core.model import Phase
 from gpu_workbench.core.wire import JsonObject, encode
 
 LIMIT = 4096
+"""Bytes of a container's termination message."""
 
 
-def write_record(config: AgentConfig, service: Service, phase: Phase) -> None:
+def write_record(config: AgentConfig, outcome: Outcome, *, seconds: float) -> None:
     """Write the record where the backend finds it."""
     if not config.termination_file:
         return
     with contextlib.suppress(OSError):
-        Path(config.termination_file).write_bytes(record(service, phase))
+        Path(config.termination_file).write_bytes(record(outcome, seconds=seconds))
 
 
-def record(service: Service, phase: Phase) -> bytes:
-    """The record as JSON, shortened until it fits."""
-    form: JsonObject = {"version": 1, "outcome": phase.value, "seconds": round(service.clock(), 3)}
-    failure = service.failure
-    for room in (2000, 500, 0):
-        if failure is not None:
-            form["failure"] = encode(
-                dataclasses.replace(failure, detail=failure.detail[-room:] if room else "")
-            )
+def record(outcome: Outcome, *, seconds: float) -> bytes:
+    """The record as JSON, its longest texts shortened until it fits.
+
+    Args:
+        outcome: How the workload ended.
+        seconds: From the agent's start to its end.
+    """
+    form: JsonObject = {
+        "version": 1,
+        "outcome": outcome.phase.value,
+        "exit_code": int(outcome.code),
+        "seconds": round(seconds, 3),
+    }
+    if outcome.receipt is not None:
+        form["receipt"] = encode(outcome.receipt)
+    data = b""
+    for room in (2000, 500, 100, 0):
+        if outcome.reason:
+            form["reason"] = outcome.reason[: room + 100]
+        if (failure := outcome.failure) is not None:
+            detail = failure.detail[-room:] if room else ""
+            short = dataclasses.replace(failure, what=failure.what[: room + 100], detail=detail)
+            form["failure"] = encode(short)
         data = json.dumps(form).encode()
         if len(data) <= LIMIT:
             break
-    return data[:LIMIT]
+    return data

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from gpu_workbench.agent.service import Service
 from gpu_workbench.core.errors import ProtocolError
 from gpu_workbench.core.events import Cursor
+from gpu_workbench.core.model import Kind
 from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import Json, JsonObject, decode
 from gpu_workbench.transport.server import HttpError, Request, Response, Upgrade
@@ -98,6 +99,8 @@ class Routes:
         if not _RUN_ID.fullmatch(part):
             raise HttpError(400, "bad-request", "That is not a run's id")
         spec = decode(RunSpec, {**await request.json(), "id": part})
+        if self._service.job is not None or self._service.config.kind is not Kind.SESSION:
+            raise HttpError(409, "busy", "This workload runs what was sealed, and nothing else")
         answer, new = self._service.payload.submit(spec)
         return Response.of(answer, status=201 if new else 200)
 
@@ -129,13 +132,18 @@ class Routes:
         return Response.of({"generation": self._service.payload.generation}, status=201)
 
     async def _get_value(self, request: Request, part: str) -> Response:
-        head, sender = await self._service.payload.get_value(part, run=request.query.get("run", ""))
+        run, job = request.query.get("run", ""), self._service.job
+        if job is not None and run == job.run:
+            head, sender = job.results.get(part)
+        else:
+            head, sender = await self._service.payload.get_value(part, run=run)
         length = head["length"]
         assert isinstance(length, int)
         return Response(
             headers={
                 "content-type": "application/octet-stream",
                 "gpu-workbench-codec": str(head["codec"]),
+                "gpu-workbench-digest": str(head.get("digest", "")),
                 "gpu-workbench-type": urllib.parse.quote(str(head["type"])),
             },
             length=length,
@@ -191,8 +199,9 @@ async def stream_journal(service: Service, socket: WebSocket, after: Cursor) -> 
 
 
 async def _send(service: Service, socket: WebSocket, after: Cursor) -> None:
-    async for chunk in service.journal.read(after):
+    async for chunk, last in service.journal.read(after):
         await socket.send(chunk)
+        service.was_read(last)
 
 
 async def _listen(socket: WebSocket) -> None:

@@ -7,25 +7,80 @@ import contextlib
 import os
 import platform
 import secrets
+import shutil
 import socket
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from gpu_workbench.__about__ import __version__
+from gpu_workbench.agent.children import Children
 from gpu_workbench.agent.echo import Echo
 from gpu_workbench.agent.environment import payload_environment
-from gpu_workbench.agent.exits import describe_death
+from gpu_workbench.agent.exits import exit_code, not_started
 from gpu_workbench.agent.files import Mirror
 from gpu_workbench.agent.gpus import GpuSampler
+from gpu_workbench.agent.job import Job, SealBroken, broken, open_seal
 from gpu_workbench.agent.journal import Journal
 from gpu_workbench.agent.kernel import Kernel, KernelDied
 from gpu_workbench.agent.limits import Limits
-from gpu_workbench.agent.session import Session
+from gpu_workbench.agent.payload import Payload
+from gpu_workbench.agent.results import Results
+from gpu_workbench.agent.runs import Runs
+from gpu_workbench.agent.script import Script
+from gpu_workbench.agent.session import Keep, Session
+from gpu_workbench.agent.store import JournalCopy, next_life
 from gpu_workbench.core import events as e
 from gpu_workbench.core.agent_config import AgentConfig
-from gpu_workbench.core.model import Failure, GpuDevice, GpuSample, Phase
+from gpu_workbench.core.exits import Exit
+from gpu_workbench.core.model import Cause, Failure, GpuDevice, GpuSample, Kind, Phase, Receipt
+from gpu_workbench.core.sealed import SealedJob
 from gpu_workbench.core.wire import JsonObject
+
+SESSION_PATIENCE = 2.0
+"""Seconds a session's kernel is given to end by itself."""
+
+JOB_PATIENCE = 20.0
+"""Seconds the code of a detached run is given after SIGTERM, to write a checkpoint; less than a pod's grace period."""
+
+HEARD_PATIENCE = 5.0
+"""Seconds that an agent whose payload did not come up waits for somebody to hear why."""
+
+_SOCKET_PATH = 90
+"""Characters a kernel's folder may have: a Unix socket's path has 107 at most."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why the workload is to end now. ``told`` is SIGTERM's: somebody else wants this process gone."""
+
+    reason: str
+    cause: Cause = Cause.STOPPED
+    told: bool = False
+
+
+class _Ended(Exception):
+    """The workload is to end before what was waited for came."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.reason)
+        self.ending = ending
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the workload ended, and what its agent's process says of it."""
+
+    phase: Phase
+    code: int = 0
+    reason: str = ""
+    failure: Failure | None = None
+    receipt: Receipt | None = None
 
 
 class Service:
@@ -41,6 +96,7 @@ class Service:
         self.rank = int(os.environ.get(config.rank_env) or 0) if config.rank_env else 0
         self._born = time.monotonic()
         self._command = [config.python or command[0], *command[1:]]
+        self._loop = asyncio.get_running_loop()
         state = Path(config.state_dir)
         self.journal = Journal(
             state / "journal",
@@ -49,22 +105,24 @@ class Service:
             clock=self.clock,
             limit=config.journal_limit,
         )
-        self._kernel_dir = state / "k"
-        self._kernel_dir.mkdir(mode=0o700, exist_ok=True)
-        self.mirror = Mirror(Path(config.work_dir), state / "files")
+        self.children = Children()
         self.sampler = GpuSampler(self._sampled_in_thread)
+        self.mirror = Mirror(Path(config.work_dir), state / "files")
         self.limits = Limits(idle=config.idle_limit, orphan=config.orphan_limit, time=config.time_limit)
-        self.payload = Session(
-            make_kernel=self._make_kernel, journal=self.journal, clock=self.clock, devices=self._devices
-        )
+        self.runs = Runs(journal=self.journal, clock=self.clock, devices=self._devices)
+        self.job: Job | None = None
+        self._kernel_dir = _kernel_folder(state)
+        self._keeps = Path(config.store_dir or config.state_dir)
+        self._generation = next_life(self._keeps) if config.kind is Kind.JOB else 0
+        self.payload: Payload = self._session()
         if config.echo:
             self.journal.listen(Echo().entry)
-        self._loop = asyncio.get_running_loop()
+        self.phase = Phase.STARTING
         self._clients = 0
         self._alone_since: float | None = 0.0
+        self._read_to = 0
         self._limit: tuple[str, float] | None = None
-        self._ending: asyncio.Future[tuple[str, Phase]] = self._loop.create_future()
-        self.failure: Failure | None = None
+        self._ending: asyncio.Future[Ending] = self._loop.create_future()
 
     def clock(self) -> float:
         """Seconds since the agent started."""
@@ -73,17 +131,83 @@ class Service:
     def _devices(self) -> tuple[GpuDevice, ...]:
         return self.sampler.devices
 
+    # the payload
+
+    def _session(self, keep: Keep | None = None) -> Session:
+        return Session(
+            make_kernel=self._make_kernel,
+            journal=self.journal,
+            runs=self.runs,
+            generation=self._generation,
+            keep=keep,
+            lost=None if keep else self._lost,
+        )
+
     def _make_kernel(self) -> Kernel:
         return Kernel(
             command=self._command,
             folder=self._kernel_dir,
             work_dir=Path(self.config.work_dir),
             env=payload_environment(self.config),
+            children=self.children,
         )
 
-    async def run(self) -> Phase:
-        """Bring the payload up, serve until there is a reason to end, and end. Returns how it ended."""
+    def _script(self, argv: tuple[str, ...]) -> Script:
+        return Script(
+            command=[*self._command, "become", self._command[0], *argv],
+            work_dir=Path(self.config.work_dir),
+            env=payload_environment(self.config),
+            journal=self.journal,
+            runs=self.runs,
+            children=self.children,
+            generation=self._generation,
+        )
+
+    def _make_job(self, key: bytes) -> Job:
+        """Open the seal and make what it asks for.
+
+        Raises:
+            SealBroken: it is missing or forged.
+        """
+        folder = Path(self.config.sealed_dir)
+        sealed: SealedJob = open_seal(folder, key)
+        results = Results(self._keeps, run=sealed.run.id, key=key)
+        self.payload = self._script(sealed.script.argv) if sealed.script else self._session(results.keep)
+        return Job(
+            sealed,
+            folder=folder,
+            key=key,
+            payload=self.payload,
+            results=results,
+            journal=self.journal,
+            mirror=self.mirror,
+        )
+
+    # life
+
+    async def run(self) -> Outcome:
+        """Bring the payload up, serve until there is a reason to end, and end."""
+        self.children.adopt()
         self.sampler.start()
+        self._announce()
+        copy = JournalCopy(self.journal, self._keeps / "journal") if self.config.store_dir else None
+        tasks = [asyncio.create_task(self._watch_limits())]
+        if copy is not None:
+            tasks.append(asyncio.create_task(copy.follow()))
+        try:
+            outcome = await (self._run_job() if self.config.kind is Kind.JOB else self._run_session())
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.sampler.stop()
+        self.phase = outcome.phase
+        self.journal.end()
+        if copy is not None:
+            await asyncio.to_thread(copy.copy)
+        return outcome
+
+    def _announce(self) -> None:
         self.journal.append(
             e.AgentStarted(
                 kind=self.config.kind,
@@ -91,40 +215,126 @@ class Service:
                 started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 python=platform.python_version(),
                 host=socket.gethostname(),
+                generation=self._generation,
                 gpus=self.sampler.devices,
                 gpus_missing=self.sampler.missing,
             )
         )
-        try:
-            await self.payload.start()
-        except KernelDied as death:
-            return await self._not_started(describe_death(death.code, tail=death.tail))
-        watch = asyncio.create_task(self._watch_limits())
-        try:
-            reason, phase = await self._ending
-        finally:
-            watch.cancel()
-        self.journal.append(e.StopBegan(reason=reason, phase=phase))
-        await self.payload.stop(reason)
-        self.journal.append(e.RankEnded(phase=phase))
-        self.sampler.stop()
-        return phase
 
-    async def _not_started(self, failure: Failure) -> Phase:
-        self.failure = failure
+    async def _run_session(self) -> Outcome:
+        try:
+            await self._unless_it_ends(self.payload.start())
+            self.phase = Phase.RUNNING
+            ending = await self._ending
+        except KernelDied as death:
+            return await self._not_started(not_started(death.code, tail=death.tail))
+        except _Ended as ended:
+            ending = ended.ending
+        if ending.cause is Cause.LOST:
+            return await self._end(ending, Phase.FAILED, patience=SESSION_PATIENCE)
+        return await self._end(ending, Phase.STOPPED, patience=SESSION_PATIENCE)
+
+    async def _run_job(self) -> Outcome:
+        try:
+            key = (await asyncio.to_thread(Path(self.config.run_key_file).read_bytes)).strip()
+            self.job = self._make_job(key)
+            await self._unless_it_ends(self.job.begin())
+            self.phase = Phase.RUNNING
+            ended = await self._unless_it_ends(asyncio.shield(self.job.ended))
+        except (SealBroken, OSError) as error:
+            wrong = error if isinstance(error, SealBroken) else SealBroken("There is no key", why=str(error))
+            failure = broken(self.journal, self.job.run if self.job else self.config.workload, wrong)
+            return await self._not_started(failure, code=Exit.BAD_SEAL)
+        except KernelDied as death:
+            failure = not_started(death.code, tail=death.tail)
+            assert self.job is not None
+            self.journal.append(e.RunEnded(run=self.job.run, phase=Phase.FAILED, failure=failure))
+            return await self._not_started(failure)
+        except _Ended as stopped:
+            phase = Phase.FAILED if stopped.ending.cause is Cause.TIME_LIMIT else Phase.STOPPED
+            return await self._end(stopped.ending, phase, patience=JOB_PATIENCE)
+        return await self._finish(self.job, ended)
+
+    async def _finish(self, job: Job, ended: e.RunEnded) -> Outcome:
+        """Let go of the devices, and wait for somebody to fetch the results."""
+        done = Failure(Cause.STOPPED, "The run is over")
+        await self.payload.stop(Phase.STOPPED, done, patience=SESSION_PATIENCE)
+        self.sampler.stop()
+        self.phase = ended.phase
+        self.journal.append(e.RankEnded(phase=ended.phase, failure=ended.failure))
+        with contextlib.suppress(_Ended):
+            await self._unless_it_ends(
+                job.linger(self.config.linger, clock=self.clock, read=lambda: self._read_to_its_end)
+            )
+        return Outcome(
+            ended.phase,
+            code=exit_code(ended.phase, ended.failure),
+            failure=ended.failure,
+            receipt=ended.receipt,
+        )
+
+    async def _end(self, ending: Ending, phase: Phase, *, patience: float) -> Outcome:
+        self.phase = Phase.STOPPING
+        failure = Failure(ending.cause, ending.reason)
+        self.journal.append(e.StopBegan(reason=ending.reason, phase=phase))
+        await self.payload.stop(phase, failure, patience=patience)
+        if self.job is not None and not self.job.ended.done():  # it was not even queued
+            self.journal.append(e.RunEnded(run=self.job.run, phase=phase, failure=failure))
+        failed = failure if phase is Phase.FAILED else None
+        self.journal.append(e.RankEnded(phase=phase, failure=failed))
+        receipt = self.job.ended.result().receipt if self.job and self.job.ended.done() else None
+        code = 0 if self.config.kind is not Kind.JOB else exit_code(phase, failure, told=ending.told)
+        if failed and not code:
+            code = Exit.INTERNAL
+        return Outcome(phase, code=code, reason=ending.reason, failure=failed, receipt=receipt)
+
+    async def _not_started(self, failure: Failure, *, code: int | None = None) -> Outcome:
+        self.phase = Phase.FAILED
+        self.runs.end_all(Phase.FAILED, failure)
         self.journal.append(e.RankEnded(phase=Phase.FAILED, failure=failure))
         with contextlib.suppress(asyncio.TimeoutError):  # whoever waits for it should hear why
-            await asyncio.wait_for(asyncio.shield(self._ending), 5.0)
-        return Phase.FAILED
+            await asyncio.wait_for(asyncio.shield(self._ending), HEARD_PATIENCE)
+        if code is None:
+            code = failure.exit_code if failure.exit_code == Exit.NO_IPYKERNEL else Exit.INTERNAL
+        return Outcome(Phase.FAILED, code=code, failure=failure)
 
-    def stop(self, reason: str, phase: Phase = Phase.STOPPED) -> None:
+    async def _unless_it_ends(self, work: Coroutine[None, None, T] | asyncio.Future[T]) -> T:
+        """The work's result.
+
+        Raises:
+            _Ended: the workload is to end first.
+        """
+        task = asyncio.ensure_future(work)
+        first: set[asyncio.Future[Any]] = {task, self._ending}
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise _Ended(self._ending.result())
+
+    def stop(self, reason: str, *, cause: Cause = Cause.STOPPED, told: bool = False) -> None:
         """Begin to end; the first reason counts."""
         if not self._ending.done():
-            self._ending.set_result((reason, phase))
+            self._ending.set_result(Ending(reason, cause=cause, told=told))
+
+    def _lost(self, failure: Failure) -> None:
+        """The kernel is gone for good."""
+        self.stop(failure.what, cause=Cause.LOST)
+
+    def forget(self) -> None:
+        """Let go of files and folders."""
+        self.journal.close()
+        shutil.rmtree(self._kernel_dir, ignore_errors=True)
+
+    # limits and clients
 
     async def _watch_limits(self) -> None:
         while True:
-            deadline = self.limits.deadline(idle_since=self.payload.idle_since, alone_since=self._alone_since)
+            deadline = self.limits.deadline(
+                idle_since=None if self.config.kind is Kind.JOB else self.runs.idle_since,
+                alone_since=self._alone_since,
+            )
             shown = (deadline[0], round(deadline[1])) if deadline else None
             if shown != self._limit:
                 self._limit = shown
@@ -134,7 +344,8 @@ class Service:
                     else e.LimitSet(limit="none")
                 )
             if deadline and self.clock() >= deadline[1]:
-                return self.stop(self.limits.reason(deadline[0]))
+                cause = Cause.TIME_LIMIT if deadline[0] == "time" else Cause.STOPPED
+                return self.stop(self.limits.reason(deadline[0]), cause=cause)
             await asyncio.sleep(1.0 if deadline is None else min(1.0, max(0.05, deadline[1] - self.clock())))
 
     def keep(self, seconds: float) -> float:
@@ -159,8 +370,17 @@ class Service:
             if not self._clients:
                 self._alone_since = self.clock()
 
+    def was_read(self, number: int) -> None:
+        """A client was sent the journal up to this event."""
+        self._read_to = max(self._read_to, number)
+
+    @property
+    def _read_to_its_end(self) -> bool:
+        return self._read_to >= self.journal.cursor.n
+
     def state(self) -> JsonObject:
         """What ``GET /v1/state`` answers."""
+        current = self.runs.current
         return {
             "version": 1,
             "agent": __version__,
@@ -171,9 +391,12 @@ class Service:
             "generation": self.payload.generation,
             "cursor": str(self.journal.cursor),
             "now": round(self.clock(), 3),
-            "busy": self.payload.busy,
-            "queue": list(self.payload.queued),
-            "python": self.payload.kernel.python,
+            "phase": self.phase.value,
+            "run": self.job.run if self.job else None,
+            "results": list(self.job.results.names) if self.job else [],
+            "busy": current.id if current else None,
+            "queue": list(self.runs.waiting),
+            "python": self.payload.python,
             "names": dict(self.payload.names),
             "clients": self._clients,
         }
@@ -183,5 +406,15 @@ class Service:
             self._loop.call_soon_threadsafe(self._sampled, samples)
 
     def _sampled(self, samples: tuple[GpuSample, ...]) -> None:
-        self.payload.sampled(samples)
-        self.journal.append(e.GpuSampled(samples=samples))
+        if self.phase in (Phase.STARTING, Phase.RUNNING):
+            self.runs.sampled(samples)
+            self.journal.append(e.GpuSampled(samples=samples))
+
+
+def _kernel_folder(state: Path) -> Path:
+    """A private folder for the kernel's sockets, short enough for their paths."""
+    inside = state / "k"
+    if len(str(inside)) > _SOCKET_PATH:
+        return Path(tempfile.mkdtemp(prefix="gwb-"))
+    inside.mkdir(mode=0o700, exist_ok=True)
+    return inside

@@ -5,44 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections import OrderedDict, deque
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import TypeVar
 
-from gpu_workbench.agent.exits import describe_death
+from gpu_workbench.agent.dialogue import Dialogue
+from gpu_workbench.agent.exits import describe_death, failure_of_reply, not_started
 from gpu_workbench.agent.journal import Journal
-from gpu_workbench.agent.kernel import Kernel, KernelDied, Message
-from gpu_workbench.agent.outputs import output_events
-from gpu_workbench.agent.progress import read_progress
-from gpu_workbench.agent.receipts import Meter
+from gpu_workbench.agent.kernel import Kernel, KernelDied
+from gpu_workbench.agent.runs import Run, Runs
 from gpu_workbench.agent.values import KernelValues, ReadInto
 from gpu_workbench.core import events as e
-from gpu_workbench.core.model import Cause, Failure, GpuDevice, GpuSample, NameInfo, Phase, StoredValue
+from gpu_workbench.core.model import Cause, Failure, NameInfo, Phase, StoredValue
 from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import Json, JsonObject, decode
 from gpu_workbench.transport.server import HttpError, Sender
 
-_PARENTS_KEPT = 512
-_DRAIN_LIMIT = 5.0
+_DRAIN_LIMIT = 10.0
+_DEATH_THROES = 1.0
 _BIND = "__import__('sys').modules['_gwb_session'].bind({run!r})"
 
+T = TypeVar("T")
 
-@dataclass
-class _Run:
-    """A run that was accepted and is not over."""
-
-    spec: RunSpec
-    queued_at: float
-    parent: str = ""
-    executing: bool = False
-    interrupted: int = 0
-    restart: bool = False
-    reply: asyncio.Future[JsonObject] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-    idle: asyncio.Event = field(default_factory=asyncio.Event)
-    drained: asyncio.Event = field(default_factory=asyncio.Event)
-    inputs: set[str] = field(default_factory=set)
+Keep = Callable[[str, JsonObject, Sender], Awaitable[StoredValue]]
+"""Stores a result: given its name, its description, and what writes its bytes."""
 
 
 class Session:
@@ -51,9 +36,10 @@ class Session:
     Args:
         make_kernel: Makes a kernel that has not been started.
         journal: Where events go.
-        clock: The agent's seconds.
-        devices: The GPUs of this rank.
-        generation: Of the payload that is started first.
+        runs: The runs it is asked for.
+        generation: Of the kernel that is started first.
+        keep: Stores each result as soon as its run is done; ``None`` leaves them in the kernel until they are fetched.
+        lost: Called when the kernel is gone and no other comes up; ``None`` where no other is tried.
     """
 
     def __init__(
@@ -61,30 +47,30 @@ class Session:
         *,
         make_kernel: Callable[[], Kernel],
         journal: Journal,
-        clock: Callable[[], float],
-        devices: Callable[[], tuple[GpuDevice, ...]],
+        runs: Runs,
         generation: int = 0,
+        keep: Keep | None = None,
+        lost: Callable[[Failure], None] | None = None,
     ) -> None:
         self._make_kernel = make_kernel
         self._journal = journal
-        self._clock = clock
-        self._devices = devices
+        self.runs = runs
         self.generation = generation
+        self._keep = keep
+        self._lost = lost
         self.kernel = make_kernel()
         self._values = KernelValues(self.kernel.values_socket)
-        self._queue: deque[_Run] = deque()
-        self._current: _Run | None = None
-        self._over: OrderedDict[str, Phase] = OrderedDict()
-        self._parents: OrderedDict[str, str] = OrderedDict()
-        self._last_run = ""
-        self._wake = asyncio.Event()
+        self._dialogue: Dialogue | None = None
         self._one_at_a_time = asyncio.Lock()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._meter: Meter | None = None
+        self._work_task: asyncio.Task[None] | None = None
+        self._executing = False
         self.names: dict[str, JsonObject] = {}
         self._sent: dict[str, dict[str, str]] = {}
-        self.idle_since: float | None = None
-        """When the last run ended, in the agent's seconds; ``None`` while one executes or waits."""
+
+    @property
+    def python(self) -> str:
+        """The kernel's version; empty before it has said so."""
+        return self.kernel.python
 
     # life
 
@@ -95,94 +81,48 @@ class Session:
             KernelDied: it did not come up.
         """
         await self._start_kernel()
-        self.idle_since = self._clock()
-        self._tasks.append(asyncio.create_task(self._work()))
+        self._work_task = asyncio.create_task(self._work())
 
     async def _start_kernel(self) -> None:
         await self.kernel.start()
-        self._pumps = [
-            asyncio.create_task(pump())
-            for pump in (self._pump_outputs, self._pump_replies, self._pump_inputs)
-        ]
+        self._dialogue = Dialogue(self.kernel, journal=self._journal, runs=self.runs)
         self._journal.append(e.RankStarted(python=self.kernel.python))
 
-    async def _stop_kernel(self, *, patience: float) -> None:
-        for pump in getattr(self, "_pumps", []):
-            pump.cancel()
-        await asyncio.gather(*getattr(self, "_pumps", []), return_exceptions=True)
+    async def _drop_kernel(self) -> None:
+        if self._dialogue is not None:
+            await self._dialogue.close()
+            self._dialogue = None
         self._values.close()
-        await self.kernel.kill(patience=patience)
+        await self.kernel.kill()
 
     async def _replace_kernel(self, reason: str) -> None:
-        await self._stop_kernel(patience=0)
+        await self._drop_kernel()
         self.generation += 1
         self.names.clear()
+        self._sent.clear()
         self._journal.append(e.PayloadRestarted(generation=self.generation, reason=reason))
         self.kernel = self._make_kernel()
         self._values = KernelValues(self.kernel.values_socket)
         await self._start_kernel()
 
-    async def stop(self, reason: str) -> None:
-        """End what runs and waits, then the kernel."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        failure = Failure(Cause.STOPPED, reason)
-        for run in ([self._current] if self._current else []) + list(self._queue):
-            self._end(run, Phase.STOPPED, failure)
-        self._queue.clear()
-        await self._stop_kernel(patience=2.0)
+    async def stop(self, phase: Phase, failure: Failure, *, patience: float) -> None:
+        """End the kernel, which is given ``patience`` seconds for that, and what ran and waited in it."""
+        if self._work_task is not None:
+            self._work_task.cancel()
+            await asyncio.gather(self._work_task, return_exceptions=True)
+        if self.kernel.alive:
+            await self.kernel.end(patience=patience)
+        if self._dialogue is not None:
+            await self._dialogue.last_words()
+        self.runs.end_all(phase, failure)
+        await self._drop_kernel()
 
     # asked from outside
 
     def submit(self, spec: RunSpec) -> tuple[JsonObject, bool]:
         """Queue a run. Returns its place and whether it is new; the same id again changes nothing."""
-        known = self._find(spec.id)
-        if known is not None or spec.id in self._over:
-            phase = self._over.get(spec.id) or (Phase.RUNNING if known is self._current else Phase.QUEUED)
-            return {**self._place(spec.id), "phase": phase.value}, False
-        run = _Run(spec, queued_at=self._clock())
-        ahead = self._ahead()
-        self._queue.append(run)
-        self._journal.append(
-            e.RunQueued(
-                run=spec.id,
-                name=spec.name,
-                notebook=spec.notebook,
-                cell_id=spec.cell_id,
-                ahead=tuple(ahead),
-            )
-        )
-        self.idle_since = None
-        self._wake.set()
-        return {**self._place(spec.id), "phase": Phase.QUEUED.value}, True
-
-    def _ahead(self) -> list[str]:
-        current = [self._current] if self._current and self._current.spec.id not in self._over else []
-        return [run.spec.id for run in current + list(self._queue)]
-
-    def _place(self, run_id: str) -> JsonObject:
-        ahead: list[Json] = []
-        for other in self._ahead():
-            if other == run_id:
-                break
-            ahead.append(other)
-        return {"place": len(ahead), "ahead": ahead, "generation": self.generation}
-
-    def _find(self, run_id: str) -> _Run | None:
-        if self._current is not None and self._current.spec.id == run_id:
-            return self._current
-        return next((run for run in self._queue if run.spec.id == run_id), None)
-
-    @property
-    def busy(self) -> str | None:
-        """The run that executes."""
-        return self._current.spec.id if self._current else None
-
-    @property
-    def queued(self) -> list[str]:
-        """The runs that wait, next first."""
-        return [run.spec.id for run in self._queue]
+        answer, new = self.runs.submit(spec)
+        return {**answer, "generation": self.generation}, new
 
     def interrupt(self, run_id: str, *, grade: int) -> JsonObject:
         """Interrupt that run and no other.
@@ -190,22 +130,17 @@ class Session:
         Raises:
             HttpError: 404, no such run; 409, it is over.
         """
-        run = self._find(run_id)
-        if run is None:
-            if run_id in self._over:
-                raise HttpError(409, "over", "That run is over already")
-            raise HttpError(404, "unknown-run", "There is no such run")
-        if run is not self._current:
-            self._queue.remove(run)
-            self._end(run, Phase.STOPPED, Failure(Cause.INTERRUPTED, "It was interrupted before it started"))
+        run = self.runs.living(run_id)
+        if run is not self.runs.current:
+            self.runs.withdraw(run)
             return {"was": "queued"}
         run.interrupted += 1
         if grade >= 2:
             run.restart = True
             self.kernel.signal(signal.SIGKILL)
             return {"was": "running", "restarting": True}
-        if run.executing:
-            self.kernel.interrupt()
+        if self._executing and self._dialogue is not None:
+            self._dialogue.interrupt()
         return {"was": "running"}
 
     def answer(self, run_id: str, *, request: str, value: str) -> None:
@@ -214,11 +149,8 @@ class Session:
         Raises:
             HttpError: 409, it was answered already or the run is over.
         """
-        run = self._find(run_id)
-        if run is None or request not in run.inputs:
+        if self._dialogue is None or not self._dialogue.answer(run_id, request=request, value=value):
             raise HttpError(409, "over", "That question is answered already")
-        run.inputs.discard(request)
-        self.kernel.send("stdin", "input_reply", {"value": value})
         self._journal.append(e.InputAnswered(run=run_id, request=request))
 
     async def put_value(
@@ -229,16 +161,16 @@ class Session:
         Raises:
             HttpError: 409, a cell runs, or that run has started.
         """
-        if run and (run in self._over or (self._current and self._current.spec.id == run)):
+        if run and self.runs.begun(run):
             raise HttpError(409, "over", "That run has started already")
-        if not run and self._current:
+        if not run and self.runs.current:
             raise HttpError(409, "busy", "A cell is running in the session", "Push when it is done")
         staging = run or f"push-{name}"
         await self._values.put(name=name, codec=codec, length=length, run=staging, readinto=readinto)
         self._sent.setdefault(staging, {})[name] = digest
         if not run:
             async with self._one_at_a_time:
-                failure = await self._bind(staging)
+                failure = await self._unless_it_dies(self._bind(staging))
             if failure is not None:
                 raise HttpError(409, "failed", failure.what)
 
@@ -250,90 +182,79 @@ class Session:
         """A question to the kernel's values server."""
         return await self._values.ask(**question)
 
-    def sampled(self, samples: tuple[GpuSample, ...]) -> None:
-        """Count a moment's samples into the run that executes."""
-        if self._meter is not None:
-            self._meter.add(samples)
-
     # the work
 
     async def _work(self) -> None:
         while True:
-            while not self._queue:
-                self._wake.clear()
-                await self._wake.wait()
-            run = self._current = self._queue.popleft()
             try:
-                async with self._one_at_a_time:
-                    await self._run(run)
-            finally:
-                self._current = None
-            if not self._queue:
-                self.idle_since = self._clock()
+                run = await self._unless_it_dies(self.runs.next())
+            except KernelDied as death:
+                await self._come_back(describe_death(death.code, tail=death.tail))
+                continue
+            async with self._one_at_a_time:
+                failure = await self._run(run)
+            if not self.kernel.alive:
+                await self._come_back(failure)
+            elif run.interrupted:
+                await self._settle()
 
-    async def _run(self, run: _Run) -> None:
-        now = self._clock()
-        self._meter = Meter(waited=now - run.queued_at, started=now, devices=self._devices())
-        self._last_run = run.spec.id
-        self._journal.append(e.RunStarted(run=run.spec.id))
+    async def _run(self, run: Run) -> Failure | None:
         phase, failure = Phase.SUCCEEDED, None
         try:
-            failure = await self._until_death(self._execute(run))
+            failure = await self._unless_it_dies(self._execute(run))
         except KernelDied as death:
-            phase, failure = self._death(run, death)
+            failure = _death(run, death)
         except (HttpError, OSError) as error:
             failure = Failure(Cause.NOT_STARTED, str(error))
-        if failure is not None and phase is Phase.SUCCEEDED:
+        finally:
+            self._executing = False
+        if failure is not None:
             phase = Phase.STOPPED if failure.cause is Cause.INTERRUPTED else Phase.FAILED
-        self._end(run, phase, failure)
-        if not self.kernel.alive:
-            await self._come_back(run, failure)
-        elif run.interrupted:
-            await self._settle()
+        self.runs.end(run, phase, failure)
+        return failure
 
-    async def _until_death(self, work: Coroutine[None, None, Failure | None]) -> Failure | None:
+    async def _unless_it_dies(self, work: Coroutine[None, None, T]) -> T:
+        """The work's result.
+
+        Raises:
+            KernelDied: the kernel's process ended before; all it sent is in the journal.
+        """
         task = asyncio.create_task(work)
         death = asyncio.create_task(self.kernel.died())
         try:
             await asyncio.wait({task, death}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return await task
-            await asyncio.sleep(0.05)  # what it wrote last is still on its way
-            raise KernelDied(self.kernel.exit_code, self.kernel.tail())
+            if task.done() and isinstance(task.exception(), OSError):  # its sockets go before it does
+                await asyncio.wait({death}, timeout=_DEATH_THROES)
+            if task.done() and not (death.done() and isinstance(task.exception(), OSError)):
+                return task.result()
         finally:
             for pending in (task, death):
                 pending.cancel()
             await asyncio.gather(task, death, return_exceptions=True)
+        if self._dialogue is not None:
+            await self._dialogue.last_words()
+        raise KernelDied(self.kernel.exit_code, self.kernel.tail())
 
-    async def _execute(self, run: _Run) -> Failure | None:
+    async def _execute(self, run: Run) -> Failure | None:
+        assert self._dialogue is not None
         spec = run.spec
         before = await self._values.ask(op="before", run=spec.id, count=spec.count)
-        run.executing = True
+        self._executing = True
         if before.get("staged") and (failure := await self._bind(spec.id)):
-            run.executing = False
             return failure
         if run.interrupted:  # it came before there was a cell to interrupt
             return Failure(Cause.INTERRUPTED, "It was interrupted before it started")
         source = f"#{spec.magic}\n{spec.cell}" if spec.magic else spec.cell
-        run.parent = self._ask_for(run, source)
-        reply = await run.reply
-        run.executing = False
-        await run.idle.wait()
-        await self._after(run)
-        return _failure_of(reply)
-
-    def _ask_for(self, run: _Run, source: str) -> str:
-        parent = self.kernel.execute(source)
-        self._parents[parent] = run.spec.id
-        while len(self._parents) > _PARENTS_KEPT:
-            self._parents.popitem(last=False)
-        return parent
+        reply = await self._dialogue.execute(source, run=spec.id)
+        self._executing = False
+        not_stored = await self._after(run)
+        return failure_of_reply(reply) or not_stored
 
     async def _bind(self, run_id: str) -> Failure | None:
         """Make staged values variables, in the kernel's main thread."""
-        self._silent: asyncio.Future[JsonObject] = asyncio.get_running_loop().create_future()
-        self._silent_parent = self.kernel.execute(_BIND.format(run=run_id), silent=True, allow_stdin=False)
-        failure = _failure_of(await self._silent)
+        assert self._dialogue is not None
+        reply = await self._dialogue.execute(_BIND.format(run=run_id), run=run_id, silent=True)
+        failure = failure_of_reply(reply)
         sent = self._sent.pop(run_id, {})
         if failure is None:
             described = (await self._values.ask(op="describe", names=list(sent))).get("names")
@@ -344,20 +265,35 @@ class Session:
             Cause.NOT_STARTED, f"A value could not be made in the session: {failure.what}", failure.detail
         )
 
-    async def _after(self, run: _Run) -> None:
+    async def _after(self, run: Run) -> Failure | None:
         """What the run changed; all of its output is in the journal when this returns."""
-        answer = await self._values.ask(
-            op="after", run=run.spec.id, cell=run.spec.cell, out=list(run.spec.out)
-        )
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(run.drained.wait(), _DRAIN_LIMIT)
+        assert self._dialogue is not None
+        spec = run.spec
+        answer = await self._values.ask(op="after", run=spec.id, cell=spec.cell, out=list(spec.out))
+        await self._dialogue.drained(spec.id, patience=_DRAIN_LIMIT)
         bound, removed, out = (answer.get(key) for key in ("bound", "removed", "out"))
         if isinstance(bound, dict) and isinstance(removed, list) and (bound or removed):
-            self._bound(run.spec.id, bound, [str(name) for name in removed])
-        for name, info in (out if isinstance(out, dict) else {}).items():
-            size = info.get("size") if isinstance(info, dict) else None
-            stored = StoredValue(name=name, size=size if isinstance(size, int) else 0, digest="", codec="")
-            self._journal.append(e.ResultStored(run=run.spec.id, value=stored))
+            self._bound(spec.id, bound, [str(name) for name in removed])
+        return await self._store(spec, out if isinstance(out, dict) else {})
+
+    async def _store(self, spec: RunSpec, out: Mapping[str, Json]) -> Failure | None:
+        """Say which results there are; where they are kept, say what of them could not be."""
+        failure = None
+        for name in spec.out:
+            info = out.get(name)
+            try:
+                if self._keep is not None:
+                    stored = await self._keep(name, *(await self._values.get(name=name, run=spec.id)))
+                elif isinstance(info, dict):
+                    size = info.get("size")
+                    stored = StoredValue(name, size if isinstance(size, int) else 0, digest="", codec="")
+                else:
+                    continue
+            except HttpError as error:
+                failure = failure or Failure(Cause.USER_ERROR, f"No result {name}: {error.message}")
+                continue
+            self._journal.append(e.ResultStored(run=spec.id, value=stored))
+        return failure
 
     def _bound(
         self,
@@ -380,122 +316,27 @@ class Session:
 
     async def _settle(self) -> None:
         """After an interrupt: a signal still on its way must hit nothing else."""
+        assert self._dialogue is not None
         for _ in range(5):
-            self._silent = asyncio.get_running_loop().create_future()
-            self._silent_parent = self.kernel.execute("None", silent=True, allow_stdin=False)
-            with contextlib.suppress(asyncio.TimeoutError):
-                reply = await asyncio.wait_for(asyncio.shield(self._silent), 2.0)
-                if reply.get("status") == "ok":
+            with contextlib.suppress(asyncio.TimeoutError, KernelDied):
+                work = asyncio.wait_for(self._dialogue.execute("None", run="", silent=True), 2.0)
+                if failure_of_reply(await self._unless_it_dies(work)) is None:
                     return
 
-    def _death(self, run: _Run, death: KernelDied) -> tuple[Phase, Failure]:
-        if run.restart:
-            return Phase.STOPPED, Failure(
-                Cause.INTERRUPTED,
-                "It was interrupted and the session's process restarted; its variables are gone",
-            )
-        return Phase.FAILED, describe_death(death.code, tail=death.tail)
-
-    async def _come_back(self, run: _Run, failure: Failure | None) -> None:
-        reason = failure.what if failure is not None else "its process ended"
-        try:
-            await self._replace_kernel(reason)
-        except KernelDied as death:
-            lost = describe_death(death.code, tail=death.tail)
-            self._journal.append(e.RankEnded(phase=Phase.FAILED, failure=lost))
-            for waiting in list(self._queue):
-                self._end(waiting, Phase.FAILED, lost)
-            self._queue.clear()
-            raise
-
-    def _end(self, run: _Run, phase: Phase, failure: Failure | None) -> None:
-        receipt = self._meter.receipt(now=self._clock()) if self._meter and run is self._current else None
-        self._over[run.spec.id] = phase
-        while len(self._over) > 10_000:
-            self._over.popitem(last=False)
-        if run is self._current:
-            self._meter = None
-        self._journal.append(e.RunEnded(run=run.spec.id, phase=phase, failure=failure, receipt=receipt))
-
-    # what the kernel says
-
-    async def _pump_outputs(self) -> None:
-        while True:
-            messages = await self.kernel.receive_all("iopub", 64)
-            shown: list[tuple[str, Message]] = []
-            for message in messages:
-                run_id = self._parents.get(message.parent, "" if message.parent else self._last_run)
-                if message.parent == getattr(self, "_silent_parent", None):
-                    continue
-                shown.append((run_id or self._last_run, message))
-            events = list(output_events(shown))
-            if events:
-                self._journal.extend([*events, *_progress(events)])
-            for message in messages:
-                self._mark(message)
-
-    def _mark(self, message: Message) -> None:
-        run = self._current
-        if run is None:
+    async def _come_back(self, failure: Failure | None) -> None:
+        """Start a new kernel in the place of one that died."""
+        if self._lost is None:
+            await asyncio.Event().wait()
             return
-        if message.type == "status" and message.parent == run.parent:
-            if message.content.get("execution_state") == "idle":
-                run.idle.set()
-        elif message.type == "gwb_drained" and message.content.get("run") == run.spec.id:
-            run.drained.set()
-
-    async def _pump_replies(self) -> None:
-        while True:
-            message = await self.kernel.receive("shell")
-            if message.type != "execute_reply":
-                continue
-            run = self._current
-            if run is not None and message.parent == run.parent and not run.reply.done():
-                run.reply.set_result(message.content)
-            elif message.parent == getattr(self, "_silent_parent", None) and not self._silent.done():
-                self._silent.set_result(message.content)
-
-    async def _pump_inputs(self) -> None:
-        while True:
-            message = await self.kernel.receive("stdin")
-            run = self._current
-            if message.type != "input_request" or run is None:
-                continue
-            run.inputs.add(message.id)
-            self._journal.append(
-                e.InputRequested(
-                    run=run.spec.id,
-                    request=message.id,
-                    prompt=str(message.content.get("prompt", "")),
-                    password=bool(message.content.get("password")),
-                )
-            )
+        try:
+            await self._replace_kernel(failure.what if failure else "its process ended")
+        except KernelDied as death:
+            self._lost(not_started(death.code, tail=death.tail))
+            await asyncio.Event().wait()
 
 
-def _progress(events: list[e.OutputWritten]) -> list[e.Event]:
-    """The newest progress of each run among these outputs."""
-    found: dict[str, e.Event] = {}
-    for event in events:
-        text = event.content.get("text")
-        if event.message == "stream" and isinstance(text, str) and (progress := read_progress(text)):
-            found[event.run] = e.ProgressMoved(run=event.run, progress=progress)
-    return list(found.values())
-
-
-def _failure_of(reply: JsonObject) -> Failure | None:
-    """What an execute_reply says of an error."""
-    if reply.get("status") == "ok":
-        return None
-    name, value = str(reply.get("ename", "")), str(reply.get("evalue", ""))
-    lines = reply.get("traceback")
-    detail = "\n".join(str(line) for line in lines) if isinstance(lines, list) else ""
-    cause = Cause.USER_ERROR
-    if name == "KeyboardInterrupt" or reply.get("status") == "aborted":
-        cause = Cause.INTERRUPTED
-    elif name in ("SyntaxError", "IndentationError", "TabError"):
-        cause = Cause.SYNTAX_ERROR
-    elif name == "OutOfMemoryError" or (name == "RuntimeError" and "CUDA out of memory" in value):
-        cause = Cause.CUDA_OUT_OF_MEMORY
-    elif name == "MemoryError":
-        cause = Cause.OUT_OF_MEMORY
-    return Failure(cause, f"{name}: {value}" if value else name, detail)
+def _death(run: Run, death: KernelDied) -> Failure:
+    if run.restart:
+        what = "It was interrupted and the session's process restarted; its variables are gone"
+        return Failure(Cause.INTERRUPTED, what)
+    return describe_death(death.code, tail=death.tail)

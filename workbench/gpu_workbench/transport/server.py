@@ -11,7 +11,7 @@ import json
 import socket
 import ssl
 import urllib.parse
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gpu_workbench.core.wire import Json, JsonObject
@@ -162,6 +162,7 @@ class Server:
         self._limit = connections
         self._accepting: list[asyncio.Task[None]] = []
         self._serving: set[asyncio.Task[None]] = set()
+        self._answering: set[asyncio.Task[None]] = set()
 
     def start(self, listeners: Iterable[socket.socket]) -> None:
         """Begin to accept on sockets that listen already."""
@@ -198,8 +199,23 @@ class Server:
         finally:
             stream.close()
 
-    async def close(self) -> None:
-        """Stop accepting and end all connections."""
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """While the calling connection is about something, and not just kept."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._answering.add(task)
+        try:
+            yield
+        finally:
+            self._answering.discard(task)
+
+    async def close(self, *, patience: float = 0.0) -> None:
+        """Stop accepting and end all connections; what is being answered has ``patience`` seconds to end by itself."""
+        for task in self._accepting:
+            task.cancel()
+        if self._answering and patience:
+            await asyncio.wait(set(self._answering), timeout=patience)
         tasks = [*self._accepting, *self._serving]
         for task in tasks:
             task.cancel()
@@ -223,9 +239,10 @@ class _Connection:
             event = await asyncio.wait_for(self._head(), patience)
             if not isinstance(event, h11.Request):
                 return
-            upgrade = await self._answer(event)
-            if upgrade is not None:
-                return await self._upgrade(event, upgrade)
+            with self._server.answering():
+                upgrade = await self._answer(event)
+                if upgrade is not None:
+                    return await self._upgrade(event, upgrade)
             if self._left or event.http_version != b"1.1":
                 return
             patience = self._server.keep_alive

@@ -43,28 +43,26 @@ class WebSocket:
 
     async def receive(self) -> bytes | None:
         """The next message, or ``None`` when the other side is gone."""
-        while not self._ready:
-            if not self._open or not await self._pump():
-                return None
-        return self._ready.pop(0)
+        while not self._ready and self._open:
+            await self._pump()
+        return self._ready.pop(0) if self._ready else None
 
-    async def _pump(self) -> bool:
+    async def _pump(self) -> None:
         """Handle what has arrived; wait for more where nothing has."""
         handled = False
         for event in self._frames.events():
             handled = True
             if not await self._handle(event):
                 self._open = False
-                return False
+                return
         if handled:
-            return True
+            return
         data = await self._stream.read()
         if not data:
             self._open = False
-            return False
+            return
         self.last_heard = asyncio.get_running_loop().time()
         self._frames.receive_data(data)
-        return True
 
     async def _handle(self, event: object) -> bool:
         if isinstance(event, ws_events.Message):

@@ -15,23 +15,21 @@ from typing import Any
 from gpu_workbench.agent.inkernel import text_progress
 from gpu_workbench.agent.inkernel.outputs import keep_every_message, stream_class
 from gpu_workbench.agent.inkernel.values import ValuesServer
-
-NO_IPYKERNEL = 65
-"""Exit code: the image has no ipykernel."""
+from gpu_workbench.core.exits import Exit
 
 _PR_SET_PDEATHSIG = 1
 
 
 def main(connection_file: str, values_socket: str) -> None:
     """Run the kernel until it is told to stop."""
-    _end_with_the_agent()
+    end_with_the_agent()
     _look_like_a_user_process()
     try:
         from ipykernel.iostream import OutStream
         from ipykernel.kernelapp import IPKernelApp
     except ImportError as error:
         sys.stderr.write(f"ipykernel cannot be imported: {error}\n")
-        raise SystemExit(NO_IPYKERNEL) from None
+        raise SystemExit(int(Exit.NO_IPYKERNEL)) from None
     text_progress.install()
     app = _app_class(IPKernelApp)(connection_file=connection_file)
     app.outstream_class = _named_class(stream_class(OutStream))
@@ -74,9 +72,8 @@ def _named_class(cls: type) -> str:
     return f"{__name__}.{cls.__name__}"
 
 
-def _end_with_the_agent() -> None:
+def end_with_the_agent() -> None:
     """Die when the agent dies; a kernel nobody can reach must not hold GPUs."""
-    os.setpgid(0, 0)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -6,8 +6,10 @@ socket waits instead, and a writer that is far ahead waits for it.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
+import os
 import sys
 import termios
 import time
@@ -20,6 +22,9 @@ MESSAGES_LIMIT = 64
 """Messages in the socket's own queue."""
 
 _WAIT = 24 * 3600.0
+_READ = 64 * 1024
+_COPIED = 4096
+"""Bytes of each read that are copied to where the process itself writes, for its last words."""
 
 
 def keep_every_message(socket: Any) -> None:
@@ -52,6 +57,14 @@ def stream_class(base: type) -> type:
         def _flush(self) -> None:
             self._held = 0
             super()._flush()
+
+        def _watch_pipe_fd(self) -> None:
+            """Pass on what programs write to the file descriptor: text, also where a read cuts a character in two."""
+            decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            with contextlib.suppress(OSError):
+                while (data := os.read(self._fid, _READ)) and self._should_watch:
+                    self.write(decoder.decode(data))
+                    os.write(self._original_stdstream_copy, data[-_COPIED:])
 
     return BoundedOutStream
 

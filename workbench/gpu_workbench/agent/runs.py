@@ -1,0 +1,168 @@
+"""The runs that a payload was asked for: one at a time, first come first, and none of them twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gpu_workbench.agent.journal import Journal
+from gpu_workbench.agent.receipts import Meter
+from gpu_workbench.core import events as e
+from gpu_workbench.core.model import Cause, Failure, GpuDevice, GpuSample, Phase
+from gpu_workbench.core.spec import RunSpec
+from gpu_workbench.core.wire import Json, JsonObject
+from gpu_workbench.transport.server import HttpError
+
+QUEUE_LIMIT = 1000
+"""Runs that may wait."""
+
+_REMEMBERED = 10_000
+"""Runs that are over and still known by their id."""
+
+
+@dataclass
+class Run:
+    """A run that was accepted and is not over."""
+
+    spec: RunSpec
+    queued_at: float
+    interrupted: int = 0
+    restart: bool = False
+    """Whether the process was killed to end it."""
+
+    @property
+    def id(self) -> str:
+        """The client's id for it."""
+        return self.spec.id
+
+
+class Runs:
+    """Who runs, who waits, and who is over.
+
+    Args:
+        journal: Where their events go.
+        clock: The agent's seconds.
+        devices: The GPUs of this rank.
+    """
+
+    def __init__(
+        self, *, journal: Journal, clock: Callable[[], float], devices: Callable[[], tuple[GpuDevice, ...]]
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._devices = devices
+        self._waiting: deque[Run] = deque()
+        self._over: OrderedDict[str, Phase] = OrderedDict()
+        self._wake = asyncio.Event()
+        self._meter: Meter | None = None
+        self.current: Run | None = None
+        self.latest = ""
+        """The id of the run that was started last."""
+        self.idle_since: float | None = clock()
+        """When the last run ended, in the agent's seconds; ``None`` while one executes or waits."""
+
+    def submit(self, spec: RunSpec) -> tuple[JsonObject, bool]:
+        """Queue a run. Returns its place and whether it is new; the same id again changes nothing.
+
+        Raises:
+            HttpError: 429, too many wait.
+        """
+        known = self._find(spec.id)
+        if known is not None or spec.id in self._over:
+            phase = self._over.get(spec.id) or (Phase.RUNNING if known is self.current else Phase.QUEUED)
+            return {**self._place(spec.id), "phase": phase.value}, False
+        if len(self._waiting) >= QUEUE_LIMIT:
+            raise HttpError(429, "too-many", f"{QUEUE_LIMIT} runs are waiting in this session already")
+        ahead = tuple(self._ahead())
+        self._waiting.append(Run(spec, queued_at=self._clock()))
+        self._journal.append(
+            e.RunQueued(
+                run=spec.id, name=spec.name, notebook=spec.notebook, cell_id=spec.cell_id, ahead=ahead
+            )
+        )
+        self.idle_since = None
+        self._wake.set()
+        return {**self._place(spec.id), "phase": Phase.QUEUED.value}, True
+
+    async def next(self) -> Run:
+        """Wait for a run, and start its clock."""
+        if not self._waiting:
+            self.idle_since = self._clock()
+        while not self._waiting:
+            self._wake.clear()
+            await self._wake.wait()
+        run = self.current = self._waiting.popleft()
+        self.latest = run.id
+        now = self._clock()
+        self._meter = Meter(waited=now - run.queued_at, started=now, devices=self._devices())
+        self._journal.append(e.RunStarted(run=run.id))
+        return run
+
+    def sampled(self, samples: tuple[GpuSample, ...]) -> None:
+        """Count a moment's samples into the run that executes."""
+        if self._meter is not None:
+            self._meter.add(samples)
+
+    def living(self, run_id: str) -> Run:
+        """The run of that id.
+
+        Raises:
+            HttpError: 404, there is none; 409, it is over.
+        """
+        run = self._find(run_id)
+        if run is None and run_id in self._over:
+            raise HttpError(409, "over", "That run is over already")
+        if run is None:
+            raise HttpError(404, "unknown-run", "There is no such run")
+        return run
+
+    def begun(self, run_id: str) -> bool:
+        """Whether a run of that id has started, or is over."""
+        return run_id in self._over or (self.current is not None and self.current.id == run_id)
+
+    def withdraw(self, run: Run) -> None:
+        """End a run that waits."""
+        self._waiting.remove(run)
+        self.end(run, Phase.STOPPED, Failure(Cause.INTERRUPTED, "It was interrupted before it started"))
+
+    def end(self, run: Run, phase: Phase, failure: Failure | None) -> None:
+        """A run is over."""
+        receipt = None
+        if run is self.current:
+            receipt = self._meter.receipt(now=self._clock()) if self._meter else None
+            self._meter = self.current = None
+        self._over[run.id] = phase
+        while len(self._over) > _REMEMBERED:
+            self._over.popitem(last=False)
+        self._journal.append(e.RunEnded(run=run.id, phase=phase, failure=failure, receipt=receipt))
+        if self.current is None and not self._waiting:
+            self.idle_since = self._clock()
+
+    def end_all(self, phase: Phase, failure: Failure) -> None:
+        """The run that executes and all that wait are over."""
+        for run in ([self.current] if self.current else []) + list(self._waiting):
+            self.end(run, phase, failure)
+        self._waiting.clear()
+
+    @property
+    def waiting(self) -> list[str]:
+        """The runs that wait, next first."""
+        return [run.id for run in self._waiting]
+
+    def _find(self, run_id: str) -> Run | None:
+        if self.current is not None and self.current.id == run_id:
+            return self.current
+        return next((run for run in self._waiting if run.id == run_id), None)
+
+    def _ahead(self) -> list[str]:
+        return ([self.current.id] if self.current else []) + self.waiting
+
+    def _place(self, run_id: str) -> JsonObject:
+        ahead: list[Json] = []
+        for other in self._ahead():
+            if other == run_id:
+                break
+            ahead.append(other)
+        return {"place": len(ahead), "ahead": ahead}

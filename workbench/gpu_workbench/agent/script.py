@@ -1,0 +1,206 @@
+"""The *script* payload: one plain Python process, its output read from pipes."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import os
+import platform
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from gpu_workbench.agent.children import Children, signal_group
+from gpu_workbench.agent.exits import describe_death
+from gpu_workbench.agent.journal import Journal
+from gpu_workbench.agent.progress import newest_progress
+from gpu_workbench.agent.runs import Run, Runs
+from gpu_workbench.agent.values import ReadInto
+from gpu_workbench.core import events as e
+from gpu_workbench.core.model import Cause, Failure, Phase
+from gpu_workbench.core.spec import RunSpec
+from gpu_workbench.core.wire import JsonObject
+from gpu_workbench.transport.server import HttpError, Sender
+
+_READ = 256 * 1024
+_LEFT_OPEN = 2.0
+"""Seconds for which output of processes that outlived the script, and even its process group, is still read."""
+
+_TAIL = 4000
+
+
+class Script:
+    """Runs a script and journals what happens.
+
+    Args:
+        command: The interpreter, and what follows it.
+        work_dir: Working directory.
+        env: Environment.
+        journal: Where events go.
+        runs: Knows the one run there will be.
+        children: Starts the process.
+        generation: How often it was started before.
+    """
+
+    def __init__(
+        self,
+        *,
+        command: list[str],
+        work_dir: Path,
+        env: Mapping[str, str],
+        journal: Journal,
+        runs: Runs,
+        children: Children,
+        generation: int = 0,
+    ) -> None:
+        self._command = command
+        self._work_dir = work_dir
+        self._env = env
+        self._journal = journal
+        self._children = children
+        self._process: asyncio.subprocess.Process | None = None
+        self._work_task: asyncio.Task[None] | None = None
+        self._tail = ""
+        self._stopped: tuple[Phase, Failure] | None = None
+        self.runs = runs
+        self.generation = generation
+        self.names: dict[str, JsonObject] = {}
+
+    @property
+    def python(self) -> str:
+        """The agent's own; the script's is not known without running it."""
+        return platform.python_version()
+
+    async def start(self) -> None:
+        """Be ready for the run; its process starts with it."""
+        self._work_task = asyncio.create_task(self._work())
+
+    async def stop(self, phase: Phase, failure: Failure, *, patience: float) -> None:
+        """End the process, which is given ``patience`` seconds for that; its last output is still read."""
+        if self._work_task is None or self.runs.current is None:
+            self.runs.end_all(phase, failure)
+            return
+        self._stopped = phase, failure
+        if self._process is not None:
+            signal_group(self._process, signal.SIGTERM)
+        await asyncio.wait({self._work_task}, timeout=patience)
+        if self._process is not None:
+            signal_group(self._process, signal.SIGKILL)
+        await asyncio.wait({self._work_task})
+
+    def submit(self, spec: RunSpec) -> tuple[JsonObject, bool]:
+        """Queue the run."""
+        return self.runs.submit(spec)
+
+    def interrupt(self, run_id: str, *, grade: int) -> JsonObject:
+        """Ctrl-C for the script and all it started, or their end.
+
+        Raises:
+            HttpError: 404, no such run; 409, it is over.
+        """
+        run = self.runs.living(run_id)
+        if run is not self.runs.current:
+            self.runs.withdraw(run)
+            return {"was": "queued"}
+        run.interrupted += 1
+        run.restart = run.restart or grade >= 2
+        if self._process is not None:
+            signal_group(self._process, signal.SIGKILL if run.restart else signal.SIGINT)
+        return {"was": "running"}
+
+    def answer(self, run_id: str, *, request: str, value: str) -> None:
+        """Refuse: a script in a pod has nobody to ask."""
+        raise HttpError(409, "over", "A script does not ask for input")
+
+    async def put_value(
+        self, *, name: str, codec: str, length: int, run: str, digest: str, readinto: ReadInto
+    ) -> None:
+        """Refuse: there is nothing to bind a name in."""
+        raise HttpError(409, "busy", "A script takes no values", "Run a cell in its place")
+
+    async def get_value(self, name: str, *, run: str) -> tuple[JsonObject, Sender]:
+        """Refuse: a script's variables cannot be seen."""
+        raise HttpError(404, "unknown-name", f"A script has no {name} to give", "Have it write a file")
+
+    async def ask(self, **question: object) -> JsonObject:
+        """Refuse: there is no kernel to ask."""
+        raise HttpError(409, "busy", "There is no kernel in this workload; it runs a script")
+
+    async def _work(self) -> None:
+        run = await self.runs.next()
+        try:
+            code = await self._execute(run)
+        except OSError as error:
+            self.runs.end(run, Phase.FAILED, Failure(Cause.NOT_STARTED, f"Python cannot be started: {error}"))
+            return
+        phase, failure = self._outcome(run, code)
+        self.runs.end(run, phase, failure)
+
+    async def _execute(self, run: Run) -> int:
+        if run.interrupted:
+            return -signal.SIGINT
+        pipes = {name: os.pipe() for name in ("stdout", "stderr")}
+        readers = {asyncio.create_task(self._read(pipe[0], name, run.id)) for name, pipe in pipes.items()}
+        try:
+            process = self._process = await self._children.spawn(
+                *self._command,
+                cwd=self._work_dir,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=pipes["stdout"][1],
+                stderr=pipes["stderr"][1],
+            )
+        finally:
+            for _, end in pipes.values():
+                os.close(end)
+        self._journal.append(e.RankStarted(python=self.python))
+        code = await self._children.wait(process)
+        signal_group(process, signal.SIGKILL)  # what it left behind would hold its devices
+        _, open_ = await asyncio.wait(readers, timeout=_LEFT_OPEN)
+        for reader in open_:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+        return code
+
+    async def _read(self, pipe: int, name: str, run: str) -> None:
+        """Journal what comes out of a pipe until nobody can write to it any more."""
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", 0)
+        )
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        try:
+            while data := await reader.read(_READ):
+                self._written(name, decoder.decode(data), run)
+            self._written(name, decoder.decode(b"", final=True), run)
+        finally:
+            transport.close()
+
+    def _written(self, name: str, text: str, run: str) -> None:
+        if not text:
+            return
+        event = e.OutputWritten(run, "stream", {"name": name, "text": text})
+        self._journal.extend([event, *newest_progress([event])])
+        if name == "stderr":
+            self._tail = (self._tail + text)[-_TAIL:]
+
+    def _outcome(self, run: Run, code: int) -> tuple[Phase, Failure | None]:
+        if self._stopped is not None:
+            return self._stopped
+        if code == 0:
+            return Phase.SUCCEEDED, None
+        if run.interrupted:
+            return Phase.STOPPED, Failure(Cause.INTERRUPTED, "It was interrupted", self._tail)
+        if code > 0:
+            what = f"The script ended with exit code {code}"
+            return Phase.FAILED, Failure(Cause.USER_ERROR, what, self._tail, exit_code=code)
+        return Phase.FAILED, describe_death(code, tail=self._tail, who="The script's process")
+
+
+def become(command: list[str]) -> None:
+    """Turn this process into the script's, which dies when the agent does."""
+    from gpu_workbench.agent.inkernel.launcher import end_with_the_agent
+
+    end_with_the_agent()
+    os.execvp(command[0], command)
