@@ -25,9 +25,17 @@ from nbformat.sign import NotebookNotary
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 READY = 60.0
-_NEWS = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+_QUIET = {
+    "disabledExtensions": {
+        "@jupyterlab/apputils-extension:announcements": True,
+        "@jupyterlab/cell-toolbar-extension": True,
+    }
+}
 _SETTINGS = {
-    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},  # render cells off the screen, too
+    "@jupyterlab/notebook-extension/tracker": {
+        "windowingMode": "none",  # render cells off the screen, too
+        "scrollPastEnd": False,
+    },
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
 
@@ -95,7 +103,7 @@ def jupyterlab(folder: Path, *, isolated: bool | None = None) -> Iterator[Lab]:
     root = folder / "work"
     for place in (*places.values(), root, folder / "config" / "labconfig"):
         place.mkdir(parents=True, exist_ok=True)
-    (folder / "config" / "labconfig" / "page_config.json").write_text(json.dumps(_NEWS))
+    (folder / "config" / "labconfig" / "page_config.json").write_text(json.dumps(_QUIET))
     for name, values in _SETTINGS.items():
         file = folder / "settings" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -12,14 +12,17 @@ import html
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from gpu_workbench.surfaces import view
+from gpu_workbench.surfaces.view.png import png
 from gpu_workbench.surfaces.view.tables import Rendered
 from tests.e2e import browser
 from tests.unit.surfaces.view.states import TAKEN, State, many_gpus, name_rows, states
@@ -28,42 +31,65 @@ DOCS = Path(__file__).parents[2] / "docs" / "images"
 SHOWN_IN_DOCS = ("GPUs taken", "running, 8 GPUs", "failed on one of 8 ranks", "done")
 
 
+_BOTTOM = """() => {
+  const cells = document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell');
+  return cells[cells.length - 1].getBoundingClientRect().bottom;
+}"""
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Take all pictures."""
+    """Take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("outdir", type=Path)
-    parser.add_argument("--docs", action="store_true")
+    parser.add_argument("--docs", action="store_true", help="write the documentation's pictures, too")
+    parser.add_argument("--only", default="", help="take only those with this in their name")
     asked = parser.parse_args(arguments)
     asked.outdir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with browser.jupyterlab(folder / "lab") as lab, browser.browser(lab, folder) as started:
-            everything = states()
-            lab.write("gallery.ipynb", notebook(everything), trusted=True)
-            lab.write("untrusted.ipynb", notebook(everything), trusted=False)
-            lab.write("tables.ipynb", tables(), trusted=True)
-            chosen = [one for one in everything if one.title in SHOWN_IN_DOCS]
-            lab.write("docs.ipynb", notebook(chosen, titles=False), trusted=True)
-            for dark in (False, True):
-                theme = "dark" if dark else "light"
-                _lab(started, lab, "gallery.ipynb", asked.outdir / f"lab-{theme}.png", dark=dark)
-                _lab(started, lab, "tables.ipynb", asked.outdir / f"tables-{theme}.png", dark=dark)
-                _bare(started, everything, asked.outdir / f"bare-{theme}.png", dark=dark)
-                if asked.docs:
-                    DOCS.mkdir(parents=True, exist_ok=True)
-                    _lab(started, lab, "docs.ipynb", DOCS / f"view-{theme}.png", dark=dark, height=760)
-            _lab(started, lab, "gallery.ipynb", asked.outdir / "lab-open.png", dark=False, unfold=True)
-            _lab(started, lab, "gallery.ipynb", asked.outdir / "lab-narrow.png", dark=False, width=620)
-            _lab(started, lab, "untrusted.ipynb", asked.outdir / "lab-untrusted.png", dark=False)
-            _lab(started, lab, "untrusted.ipynb", asked.outdir / "lab-untrusted-dark.png", dark=True)
-            _stripped(started, everything, asked.outdir / "stripped.png")
+            _write_notebooks(lab)
+            for target, take in _pictures(started, lab).items():
+                if asked.only in target:
+                    take(asked.outdir / target)
+            if asked.docs:
+                DOCS.mkdir(parents=True, exist_ok=True)
+                _lab(started, lab, "docs.ipynb", DOCS / "view-light.png", dark=False)
+                _lab(started, lab, "docs.ipynb", DOCS / "view-dark.png", dark=True)
     for one in states():
-        picture = view.bundle(one.found, final=True)[0].get("image/png")
+        picture = png(one.found)
         if picture:
-            import base64
-
             name = re.sub(r"\W+", "-", one.title)
-            (asked.outdir / f"png-{name}.png").write_bytes(base64.b64decode(str(picture)))
+            (asked.outdir / f"png-{name}.png").write_bytes(picture)
+
+
+def _write_notebooks(lab: browser.Lab) -> None:
+    lab.write("gallery.ipynb", notebook(states()), trusted=True)
+    lab.write("untrusted.ipynb", notebook(states()), trusted=False)
+    lab.write("tables.ipynb", tables(), trusted=True)
+    chosen = [one for one in states() if one.title in SHOWN_IN_DOCS]
+    lab.write("docs.ipynb", notebook(chosen, titles=False), trusted=True)
+
+
+def _pictures(started: Browser, lab: browser.Lab) -> dict[str, Callable[[Path], None]]:
+    """Every picture by its name, and how it is taken."""
+
+    def lab_page(path: str, **how: Any) -> Callable[[Path], None]:
+        return lambda target: _lab(started, lab, path, target, **how)
+
+    return {
+        "lab-light.png": lab_page("gallery.ipynb", dark=False),
+        "lab-dark.png": lab_page("gallery.ipynb", dark=True),
+        "lab-open.png": lab_page("gallery.ipynb", dark=False, unfold=True),
+        "lab-narrow.png": lab_page("gallery.ipynb", dark=False, width=620),
+        "untrusted-light.png": lab_page("untrusted.ipynb", dark=False),
+        "untrusted-dark.png": lab_page("untrusted.ipynb", dark=True),
+        "tables-light.png": lab_page("tables.ipynb", dark=False),
+        "tables-dark.png": lab_page("tables.ipynb", dark=True),
+        "bare-light.png": lambda target: _bare(started, states(), target, dark=False),
+        "bare-dark.png": lambda target: _bare(started, states(), target, dark=True),
+        "stripped.png": lambda target: _stripped(started, states(), target),
+    }
 
 
 def notebook(shown: Sequence[State], *, titles: bool = True) -> nbformat.NotebookNode:
@@ -115,7 +141,6 @@ def _lab(
     *,
     dark: bool,
     width: int = 1000,
-    height: int = 0,
     unfold: bool = False,
 ) -> None:
     with browser.page(started, width=width, height=900) as page:
@@ -123,10 +148,16 @@ def _lab(
         page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
         if unfold:
             page.evaluate("() => document.querySelectorAll('.gwb details').forEach(one => one.open = true)")
-        whole = page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollHeight")
-        page.set_viewport_size({"width": width, "height": height or whole + 140})
-        page.wait_for_timeout(400)
-        page.locator(".jp-WindowedPanel-outer").first.screenshot(path=target)
+        page.wait_for_timeout(600)
+        bottom = page.evaluate(_BOTTOM)
+        page.set_viewport_size({"width": width, "height": int(bottom) + 60})
+        page.wait_for_timeout(600)
+        area = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-WindowedPanel-outer").bounding_box()
+        assert area is not None
+        area["height"] = page.evaluate(_BOTTOM) + 8 - area["y"]
+        page.screenshot(path=target, clip=area)
+    with Image.open(target) as picture:  # a page has few colours: a palette makes it a third
+        picture.convert("RGB").quantize(128).save(target, optimize=True)
 
 
 def _bare(started: Browser, shown: Sequence[State], target: Path, *, dark: bool) -> None:

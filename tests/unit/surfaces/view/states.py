@@ -365,3 +365,22 @@ def name_rows() -> list[NameRow]:
         NameRow("config", "dict", "both", 812, "", "", "[4]", differs=True),
         NameRow("lock", "_thread.lock", "here"),
     ]
+
+
+def infested(poison: str, phase: Phase) -> Snapshot:
+    """A run whose every word is ``poison``."""
+    failure = Failure(cause=Cause.EXITED, what=poison, detail=poison, signal=poison)
+    progress = Progress(label=poison, done=1, total=2, unit=poison, rate=3)
+    one = gpu(0, name=poison, throttle=(poison,), missing={poison: poison, "utilisation": poison})
+    one = replace(one, device=GpuDevice(0, poison))
+    ranks = [replace(rank(n, one, phase=phase, failure=failure), host=poison) for n in range(2)]
+    values = (StoredValue(poison, 1, "", ""),)
+    begun = ended(phase, failure=failure, name=poison, progress=progress, results=values, ahead=("b",))
+    run = begun if phase.ended else replace(begun, phase=phase)
+    where = Where(*[poison] * 5, nodes=(poison,), price=1.0, currency=poison)
+    why = Explanation(code=poison, sentence=poison, fix=poison, source=poison)
+    work = session(run, *ranks)
+    other = replace(running(name=poison), id="b", phase=Phase.QUEUED)
+    return snapshot(
+        replace(work, runs={**work.runs, "b": other}), run.id, where=where, explanation=why, saved="full"
+    )

@@ -11,6 +11,7 @@ from gpu_workbench.surfaces.view.model import Band, Chart, GpuSeries
 from gpu_workbench.surfaces.view.series import slowed
 
 _ROW = 8
+_COMMA = Html('<span class="gwb-sep">, </span>')
 _SEPARATOR = Html('<span class="gwb-sep"> · </span>')
 
 
@@ -36,52 +37,68 @@ def draw(chart: Chart, *, several_ranks: bool, live: bool) -> Html | None:
     return tag("div", cells, cls=f"gwb-gpus{many}", style=f"--gwb-columns:{columns}")
 
 
+def figure(pair: tuple[str, str]) -> Html:
+    """A word and its figure, of which the number alone is set off."""
+    word, said = pair
+    number, space, unit = said.partition(" ")
+    if unit == "%":
+        number, space, unit = said, "", ""
+    return join(f"{word} " if word else "", tag("strong", number), space, unit)
+
+
 def _single(chart: Chart, one: GpuSeries, *, live: bool) -> Html:
     cells = []
     state = "wait" if slowed(one) else "run"
-    for (label, figure), values in zip(lines.gpu_figures(chart), (one.utilisation, one.memory), strict=True):
-        said = figure if live or figure.startswith("n/a") else ""
+    for (label, latest), values in zip(lines.gpu_figures(chart), (one.utilisation, one.memory), strict=True):
+        said = latest if live or latest.startswith("n/a") else ""
         drawing = svg.spark(values, label=f"{label} {said}, {lines.window(chart.seconds)}", state=state)
-        cells.append(_wide(label, said, chart, drawing))
+        cells.append(_wide(figure((label, said)) if said else join(label), chart, drawing))
     return _pair(cells)
 
 
 def _bands(chart: Chart, utilisation: Band, memory: Band, *, live: bool) -> Html:
     cells = []
-    apart = [(one.utilisation, one.memory) for one in chart.gpus]
-    for place, (label, band) in enumerate((("GPU busy", utilisation), ("memory", memory))):
-        said = _spread(band) if live else "p10 to p90"
+    busy = [one.utilisation for one in chart.gpus]
+    full = [one.memory for one in chart.gpus if _outside(one.memory, memory)]
+    for label, band, apart in (("GPU busy", utilisation, busy), ("memory", memory, full)):
+        p10, p50, p90 = _spread(band) if live else ("p10", "p50", "p90 %")
         drawing = svg.bands(
-            band, [values[place] for values in apart], label=f"{label} of {chart.count} GPUs, {said}"
+            band, apart, label=f"{label} of {chart.count} GPUs: {lines.joined((p10, p50, p90))}"
         )
-        cells.append(_wide(label, said, chart, drawing))
-    named = [
-        f"rank {one.rank} GPU {one.gpu}" + (f" {lines.percent(one.busy)}" if live else "")
-        for one in chart.gpus
-    ]
-    return join(
-        _pair(cells),
-        tag("div", "▲ apart from the rest: ", lines.joined(named), cls="gwb-note") if named else None,
-    )
+        words = join(f"{label} {p10} · ", tag("strong", p50), f" · {p90}")
+        cells.append(_wide(words, chart, drawing))
+    named = lines.joined([_apart(one, live=live) for one in chart.gpus])
+    note = tag("div", "▲ apart from the rest: ", named, cls="gwb-note") if named else None
+    return join(_pair(cells), note)
 
 
-def _spread(band: Band) -> str:
-    """The newest spread: ``p10 88 · p50 93 · p90 97 %``."""
-    newest = next((place for place in range(len(band.p50) - 1, -1, -1) if band.p50[place] is not None), None)
-    if newest is None:
-        return "n/a"
-    parts = (("p10", band.p10), ("p50", band.p50), ("p90", band.p90))
-    return lines.joined([f"{name} {values[newest]:.0f}" for name, values in parts]) + " %"
+def _apart(one: GpuSeries, *, live: bool) -> str:
+    return f"rank {one.rank} GPU {one.gpu}" + (f" {lines.percent(one.busy)}" if live else "")
+
+
+def _outside(values: Sequence[float | None], band: Band) -> bool:
+    """Whether a curve leaves the band by more than ten points somewhere."""
+    points = zip(values, band.p10, band.p90, strict=False)
+    known = [(value, low, high) for value, low, high in points if None not in (value, low, high)]
+    return any(value < low - 10 or value > high + 10 for value, low, high in known)  # type: ignore[operator]
+
+
+def _spread(band: Band) -> tuple[str, str, str]:
+    """The newest spread: ``p10 88``, ``p50 93``, ``p90 97 %``."""
+    known = [place for place, value in enumerate(band.p50) if value is not None]
+    if not known:
+        return "p10 n/a", "p50 n/a", "p90 n/a"
+    newest = known[-1]
+    return f"p10 {band.p10[newest]:.0f}", f"p50 {band.p50[newest]:.0f}", f"p90 {band.p90[newest]:.0f} %"
 
 
 def _pair(cells: Sequence[Html]) -> Html:
     return tag("div", join(cells, between=_SEPARATOR), cls="gwb-gpus gwb-wide", style="--gwb-columns:2")
 
 
-def _wide(label: str, figure: str, chart: Chart, drawing: Html) -> Html:
-    said = join(f"{label} ", tag("strong", figure)) if figure else join(label)
-    window = tag("span", lines.window(chart.seconds), cls="gwb-quiet gwb-ago")
-    top = tag("span", tag("span", said, cls="gwb-quiet"), " ", window, cls="gwb-gpu-top")
+def _wide(words: Html, chart: Chart, drawing: Html) -> Html:
+    window = tag("span", lines.window(chart.seconds), cls="gwb-quiet")
+    top = tag("span", tag("span", words, cls="gwb-quiet"), _COMMA, window, cls="gwb-gpu-top")
     return tag("span", top, drawing, cls="gwb-gpu")
 
 
@@ -89,8 +106,8 @@ def _gpu(one: GpuSeries, *, several_ranks: bool, live: bool) -> Html:
     label = (
         f"{one.rank}·{one.gpu}" if several_ranks and one.gpu else str(one.rank if several_ranks else one.gpu)
     )
-    figure = lines.percent(one.busy) if live or one.busy is None else ""
-    top = tag("span", tag("strong", label), " ", tag("span", figure, cls="gwb-quiet"), cls="gwb-gpu-top")
+    busy = lines.percent(one.busy) if live or one.busy is None else ""
+    top = tag("span", tag("strong", label), " ", tag("span", busy, cls="gwb-quiet"), cls="gwb-gpu-top")
     title = lines.gpu_title(one)
     drawing = svg.spark(one.utilisation, label=title, state="wait" if slowed(one) else "run")
     return tag("span", top, drawing, _bar(one), cls="gwb-gpu", title=title)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from gpu_workbench.core.model import Cause, Phase
 from gpu_workbench.core.quantities import show_seconds
 from gpu_workbench.surfaces.view import lines
-from gpu_workbench.surfaces.view.charts import draw
+from gpu_workbench.surfaces.view.charts import draw, figure
 from gpu_workbench.surfaces.view.markup import Html, join, tag
 from gpu_workbench.surfaces.view.model import RankLine, Shown, Snapshot
 from gpu_workbench.surfaces.view.style import BETWEEN, CARD, STATES, sheet
@@ -56,10 +56,9 @@ def mark(phase: Phase) -> Html:
 def _line(found: Snapshot) -> Html:
     """A finished run: one line, that opens where there is more."""
     shown = found.snapshot
-    bill = [_figure(pair) for pair in lines.receipt(shown) if pair[0] != "waited"]
     what = shown.answer if shown.phase is Phase.STOPPED else ""
-    parts = [part for part in (shown.name, *lines.place(found), what, *bill) if part]
-    inside = [_chart(shown), _notes(shown), *_details(found)]
+    parts = [shown.name, *lines.place(found), what, *_short_bill(shown)]
+    inside = [_chart(shown), _notes(shown), _ranks(shown)]
     more = any(inside)
     back = _came_back(shown)
     head = [
@@ -67,15 +66,29 @@ def _line(found: Snapshot) -> Html:
         " ",
         tag("strong", shown.word),
         " ",
-        tag("span", join(parts, between=DOT), cls="gwb-quiet gwb-grow"),
+        tag("span", join([part for part in parts if part], between=DOT), cls="gwb-quiet gwb-grow"),
         _simulated(shown),
-        join(_BETWEEN, tag("span", back, cls="gwb-quiet")) if back else None,
+        join(_BETWEEN, tag("span", back, cls="gwb-quiet gwb-back")) if back else None,
         tag("span", cls="gwb-more") if more else None,
     ]
     if not more:
         return tag("div", tag("div", head, cls="gwb-head"), cls="gwb-card", style=CARD)
-    summary = tag("summary", head, cls="gwb-head")
-    return tag("details", summary, tag("div", inside, cls="gwb-body"), cls="gwb-card", style=CARD)
+    bill = tag("div", join(_bill(shown), between=DOT), cls="gwb-quiet")
+    body = tag("div", inside, _fold("Events", _events(found)), bill, cls="gwb-body")
+    return tag("details", tag("summary", head, cls="gwb-head"), body, cls="gwb-card", style=CARD)
+
+
+def _bill(shown: Shown) -> list[Html]:
+    return [figure(pair) for pair in lines.receipt(shown)]
+
+
+def _short_bill(shown: Shown) -> list[Html]:
+    """The receipt without what is next to nothing: how long it waited, and less than 0.01 GPU-hours."""
+    small = shown.receipt is not None and shown.receipt.gpu_seconds < 36
+    kept = [
+        pair for pair in lines.receipt(shown) if pair[0] != "waited" and not (small and "GPU-" in pair[1])
+    ]
+    return [figure(("" if word == "ran" else word, said)) for word, said in kept]
 
 
 def _card(found: Snapshot) -> Html:
@@ -159,18 +172,7 @@ def _figures(shown: Shown) -> Html | None:
         found.append(("", speed))
     if shown.chart and shown.chart.count > 1:
         found.extend(lines.gpu_figures(shown.chart))
-    return (
-        tag("div", join([_figure(pair) for pair in found], between=DOT), cls="gwb-quiet") if found else None
-    )
-
-
-def _figure(pair: tuple[str, str]) -> Html:
-    """A word and its figure, of which the number alone is set off."""
-    word, figure = pair
-    number, space, unit = figure.partition(" ")
-    if unit == "%":
-        number, space, unit = figure, "", ""
-    return join(f"{word} " if word else "", tag("strong", number), space, unit)
+    return tag("div", join([figure(pair) for pair in found], between=DOT), cls="gwb-quiet") if found else None
 
 
 def _came_back(shown: Shown) -> Html | None:
@@ -185,7 +187,7 @@ def _notes(shown: Shown) -> Html | None:
 def _foot(found: Snapshot) -> Html | None:
     shown = found.snapshot
     details = _details(found)
-    bill = [] if lines.waiting(shown.phase) else [_figure(pair) for pair in lines.receipt(shown)]
+    bill = [] if lines.waiting(shown.phase) else _bill(shown)
     if shown.phase is Phase.RUNNING and (ends := lines.ending(shown)) and ends != shown.answer:
         bill.append(join(ends))
     if not details and not bill:
@@ -203,13 +205,17 @@ def _details(found: Snapshot) -> list[Html]:
     parts = []
     if shown.phase is Phase.FAILED and (chart := _chart(shown)):
         parts.append(_fold("GPU", chart))
-    if shown.rank_count > 1 and shown.ranks:
-        parts.append(_fold("Ranks", _rank_table(shown)))
+    if ranks := _ranks(shown):
+        parts.append(ranks)
     if shown.failure and shown.failure.detail and shown.failure.cause not in _TRACEBACK_IN_CELL:
         parts.append(_fold("Last lines", tag("pre", shown.failure.detail, cls="gwb-lines")))
     if len(shown.moments) > 1 and shown.phase.ended:
         parts.append(_fold("Events", _events(found)))
     return parts
+
+
+def _ranks(shown: Shown) -> Html | None:
+    return _fold("Ranks", _rank_table(shown)) if shown.rank_count > 1 and shown.ranks else None
 
 
 def _fold(title: str, inside: Html) -> Html:

@@ -223,7 +223,7 @@ def seen_first(shown: Shown) -> str:
 
 def window(seconds: float) -> str:
     """How far a chart looks back: ``last 2 min``."""
-    return f"last {seconds / 60:.0f} min" if seconds >= 90 else f"last {seconds:.0f} s"
+    return f"last {seconds / 60:.0f} min" if seconds >= series.WINDOW else f"last {seconds:.0f} s"
 
 
 def ending(shown: Shown) -> str:
@@ -304,18 +304,20 @@ def _ordinal(count: int) -> str:
     return f"{count}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(count % 10, 'th')}"
 
 
-def _slowed(one: GpuSeries, shown: Shown) -> str:
+def slowed_by(one: GpuSeries) -> str:
+    """``slowed by heat``; in NVML's own words where there are no better ones."""
     words = series.reasons(one)
-    known = {"thermal": "by heat", "power": "by its power limit", "brake": "by its power supply"}
-    why = next(
-        (said for word in words for key, said in known.items() if key in word.lower()),
-        f"({', '.join(words)})",
-    )
-    clocks = (
-        f": {one.clock / 1000:.2f} of {one.clock_max / 1000:.2f} GHz" if one.clock and one.clock_max else ""
-    )
+    known = {"thermal": "by heat", "brake": "by its power supply", "power": "by its power limit"}
+    said = [text for word in words for key, text in known.items() if key in word.lower()]
+    return f"slowed {said[0] if said else '(' + ', '.join(words) + ')'}" if words else ""
+
+
+def _slowed(one: GpuSeries, shown: Shown) -> str:
     whose = f"GPU {one.gpu} of rank {one.rank}" if shown.rank_count > 1 else f"GPU {one.gpu}"
-    return f"{whose} is slowed {why}{clocks}"
+    clocks = ""
+    if one.clock and one.clock_max:
+        clocks = f": {one.clock / 1000:.2f} of {one.clock_max / 1000:.2f} GHz"
+    return f"{whose} is {slowed_by(one)}{clocks}"
 
 
 def _count(value: float) -> str:

@@ -71,6 +71,7 @@ def _write(figure: Any, written: str, *, y: float, size: float, colour: str) -> 
 def _draw(axes: Any, chart: Chart, field: str, title: str) -> None:
     axes.set_title(f"{title}, %  ({lines.window(chart.seconds)})", fontsize=8, color=_GREY, loc="left", pad=4)
     axes.set_xlim(-chart.seconds, 0)
+    axes.xaxis.set_major_formatter(lambda seconds, _: f"{seconds:.0f} s")
     axes.set_ylim(0, 100)
     axes.set_yticks([0, 50, 100])
     axes.tick_params(labelsize=7, colors=_GREY, length=2)

@@ -11,7 +11,7 @@ import re
 from gpu_workbench.core.model import Phase
 from gpu_workbench.surfaces.view.markup import Html
 
-LIGHT = {"run": "#0072b2", "wait": "#8f5a00", "fail": "#bf3a00", "done": "#00785a"}
+LIGHT = {"run": "#006cab", "wait": "#8f5a00", "fail": "#bf3a00", "done": "#00785a"}
 DARK = {"run": "#56b4e9", "wait": "#e69f00", "fail": "#ff7a45", "done": "#33c48d"}
 BETWEEN = {"run": "#2b86c5", "wait": "#b57a00", "fail": "#d9541e", "done": "#1d9a72"}
 """For places that strip style sheets and leave the ground unknown: marks only, at least 3:1 on white and on black."""
@@ -55,11 +55,12 @@ _SHEET = f"""
 .gwb .gwb-head,.gwb summary.gwb-head{{display:flex;align-items:baseline;gap:0 8px;padding:6px 10px}}
 .gwb .gwb-head>span{{min-width:0}}
 .gwb .gwb-grow{{flex:1 1 auto}}
+.gwb details:not([open])>summary .gwb-grow{{white-space:nowrap;overflow:hidden;text-overflow:ellipsis}}
+.gwb .gwb-back{{flex:0 0 auto;max-width:45%}}
 .gwb .gwb-sep{{display:none}}
 .gwb .gwb-head+.gwb-body{{border-top:1px solid var(--gwb-line)}}
 .gwb .gwb-mark{{display:inline-block;width:9px;height:9px;flex:none;align-self:center;font-size:0!important;
- box-sizing:border-box;
- border:2px solid var(--gwb-state);border-radius:50%}}
+ box-sizing:border-box;border:2px solid var(--gwb-state);border-radius:50%}}
 .gwb .gwb-full{{background:var(--gwb-state)}}
 .gwb .gwb-half{{background:linear-gradient(90deg,var(--gwb-state) 50%,transparent 50%)}}
 .gwb .gwb-square{{border-radius:1px}}
@@ -83,6 +84,7 @@ _SHEET = f"""
 .gwb progress::-webkit-progress-value{{background:var(--gwb-run);border-radius:2px}}
 .gwb progress::-moz-progress-bar{{background:var(--gwb-run);border-radius:2px}}
 .gwb .gwb-gpus{{display:grid;grid-template-columns:repeat(var(--gwb-columns,4),minmax(0,1fr));gap:8px 10px;margin-top:8px}}
+@container (max-width:560px){{.gwb .gwb-gpus.gwb-wide{{grid-template-columns:minmax(0,1fr)}}}}
 @container (max-width:560px){{.gwb .gwb-gpus.gwb-many{{grid-template-columns:repeat(4,minmax(0,1fr))}}}}
 .gwb .gwb-gpu{{display:block;min-width:0;font-size:12px;line-height:1.35}}
 .gwb .gwb-gpu-top{{display:flex;justify-content:space-between;gap:6px;white-space:nowrap}}
@@ -115,6 +117,10 @@ _SHEET = f"""
 .gwb table.gwb-table thead{{border-bottom:1px solid var(--gwb-line)}}
 .gwb table.gwb-table thead th{{color:var(--gwb-quiet);white-space:nowrap}}
 .gwb table.gwb-table tbody tr+tr{{border-top:1px solid var(--gwb-line)}}
+.gwb code.gwb-code{{font:12px var(--jp-code-font-family,ui-monospace,monospace);background:none;padding:0}}
+.gwb td .gwb-mark{{vertical-align:0;overflow:hidden}}
+.gwb table.gwb-table .gwb-long{{min-width:140px}}
+.gwb td svg.gwb-spark{{display:inline-block;vertical-align:middle;width:120px;height:18px;margin:0}}
 .gwb table.gwb-table .gwb-number{{text-align:right;white-space:nowrap}}
 .gwb pre.gwb-lines{{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px;line-height:1.4;
  margin:4px 0;white-space:pre-wrap;overflow-wrap:anywhere;

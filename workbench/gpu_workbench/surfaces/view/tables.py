@@ -10,7 +10,7 @@ from gpu_workbench.core.model import Phase, Workload
 from gpu_workbench.core.quantities import show_bytes
 from gpu_workbench.surfaces.view import clean, lines, series, svg, text
 from gpu_workbench.surfaces.view.html import mark
-from gpu_workbench.surfaces.view.markup import Html, join, tag
+from gpu_workbench.surfaces.view.markup import Html, tag
 from gpu_workbench.surfaces.view.model import GpuSeries, Snapshot
 from gpu_workbench.surfaces.view.style import CARD, STATES, sheet
 
@@ -61,9 +61,10 @@ def ls(found: Sequence[Snapshot]) -> Rendered:
         phase = one.snapshot.phase
         state = tag("span", mark(phase), " ", tag("strong", word), cls=_state(phase))
         code = tag("code", identity, cls="gwb-code")
-        rows.append([state, name, where, join(time), what, code])
+        rows.append([state, name, where, time, what, code])
     titles = ("phase", "name", "where", "time", "what", "id")
-    return Rendered(html=_table(titles, rows, right=frozenset({3})), text=text.runs_table(found))
+    html = _table(titles, rows, right=frozenset({3}), short=frozenset({0, 1, 5}), long=frozenset({2, 4}))
+    return Rendered(html=html, text=text.runs_table(found))
 
 
 def top(workload: Workload) -> Rendered:
@@ -77,7 +78,12 @@ def top(workload: Workload) -> Rendered:
     drawn = [[*row[:-1], _sparkline(one), row[-1]] for row, one in zip(plain, gpus, strict=True)]
     tagged = "SIMULATED" if workload.simulated else ""
     written = text.columns([titles, *plain]) + (f"\n{tagged}: the devices are doubles" if tagged else "")
-    return Rendered(html=_table((*titles[:-1], "last minute", ""), drawn, caption=tagged), text=written)
+    return Rendered(
+        html=_table(
+            (*titles[:-1], "last minute", ""), drawn, short=frozenset(range(len(titles))), caption=tagged
+        ),
+        text=written,
+    )
 
 
 def names(rows: Sequence[NameRow]) -> Rendered:
@@ -147,7 +153,7 @@ def _state(phase: Phase) -> str:
 
 def _figures(one: GpuSeries, *, several: bool) -> tuple[str, ...]:
     clock = "n/a" if one.clock is None else f"{one.clock / 1000:.2f} GHz"
-    note = ", ".join(series.reasons(one)) or "; ".join(sorted(set(one.missing.values())))
+    note = lines.slowed_by(one) or "; ".join(sorted(set(one.missing.values())))
     return (
         *([str(one.rank)] if several else []),
         str(one.gpu),
@@ -177,12 +183,18 @@ def _table(
     rows: Sequence[Sequence[str]],
     *,
     right: frozenset[int] = frozenset(),
+    short: frozenset[int] = frozenset(),
+    long: frozenset[int] = frozenset(),
     caption: str = "",
 ) -> Html:
+    classes = {
+        **dict.fromkeys(short, "gwb-short"),
+        **dict.fromkeys(right, "gwb-number"),
+        **dict.fromkeys(long, "gwb-long"),
+    }
+
     def cells(kind: str, row: Sequence[str]) -> list[Html]:
-        return [
-            tag(kind, cell, cls="gwb-number" if place in right else None) for place, cell in enumerate(row)
-        ]
+        return [tag(kind, cell, cls=classes.get(place)) for place, cell in enumerate(row)]
 
     head = tag("thead", tag("tr", cells("th", titles)))
     body = tag("tbody", [tag("tr", cells("td", row)) for row in rows])

@@ -85,9 +85,7 @@ def run_cells(found: Snapshot) -> tuple[str, ...]:
             [f"{lines.progress_text(shown.progress)}, {lines.percent(share)}", lines.left(shown)]
         )
     if shown.phase.ended:
-        what = lines.joined(
-            [what, *lines.pairs([pair for pair in lines.receipt(shown) if pair[0] not in ("ran", "waited")])]
-        )
+        what = lines.joined([what, *(said for word, said in lines.receipt(shown) if not word)])
     identity = (found.run or found.id)[:8]
     return (
         lines.MARKS[shown.phase],
