@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from gpu_workbench.app.subscriptions import END, Subscription
 from gpu_workbench.backends.protocol import Backend
+from gpu_workbench.core.errors import WorkbenchError
 from gpu_workbench.core.events import OutputWritten
 from gpu_workbench.core.spec import Handle
 
@@ -43,8 +44,19 @@ class Replay:
                 yield []
                 continue
             if batch is END:
+                if not self.subscription.heard:
+                    yield await self._from_the_log()
                 return
             yield [entry.event for entry in batch if isinstance(entry.event, OutputWritten)]
+
+    async def _from_the_log(self) -> list[OutputWritten]:
+        """What the container printed: all that is left where the journal went with its agent."""
+        subscription = self.subscription
+        try:
+            text = await subscription.backend.logs(subscription.handle)
+        except WorkbenchError:
+            return []
+        return [OutputWritten(subscription.handle.id, "stream", {"name": "stdout", "text": text})]
 
     def _done(self, *, follow: bool, waited: float) -> bool:
         """Nothing came for a moment: whether that was the end."""

@@ -17,7 +17,7 @@ from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.core.errors import WorkbenchError
 from gpu_workbench.core.events import Cursor, Entry, StopBegan, decode_entry
 from gpu_workbench.core.facts import Facts
-from gpu_workbench.core.model import Kind, Phase, Workload
+from gpu_workbench.core.model import Kind, Phase, RunState, Workload
 from gpu_workbench.core.reduce import reduce
 from gpu_workbench.core.spec import Handle
 
@@ -49,7 +49,7 @@ class Subscription:
     def __init__(self, backend: Backend, handle: Handle) -> None:
         self.backend = backend
         self.handle = handle
-        self.workload = Workload(id=handle.id, kind=handle.spec.kind)
+        self.workload = _before_anything(handle)
         self.facts: Facts | None = None
         self.connected = False
         self.lost_connection = ""
@@ -69,7 +69,7 @@ class Subscription:
     @property
     def phase(self) -> Phase:
         """Where it stands, by the journal where there is one, else by its objects."""
-        if self.facts is not None and self.facts.gone:
+        if self.facts is not None and self.over:
             return self.facts.phase if self.facts.phase.ended else Phase.LOST
         if self._cursor.n:
             return self.workload.phase
@@ -77,8 +77,9 @@ class Subscription:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come."""
-        return self.facts is not None and self.facts.gone
+        """Whether nothing more will come: its objects are gone, or it has ended and no agent is left to ask."""
+        facts = self.facts
+        return facts is not None and (facts.gone or (facts.phase.ended and not facts.agent_ready))
 
     @property
     def ready(self) -> bool:
@@ -114,9 +115,14 @@ class Subscription:
     def _settled(self) -> bool:
         if self.facts is None:
             return False
-        if self.facts.gone:
+        if self.over:
             return self._finished
         return not self.facts.agent_ready or self.caught_up
+
+    @property
+    def heard(self) -> bool:
+        """Whether anything of its journal was read."""
+        return self._cursor.n > 0
 
     @property
     def caught_up(self) -> bool:
@@ -129,10 +135,8 @@ class Subscription:
 
     @property
     def last_run(self) -> str | None:
-        """Of a job its run; of a session ``None``."""
-        if self.handle.spec.kind is Kind.JOB:
-            return next(iter(self.workload.runs), None)
-        return None
+        """Of a job its one run, which goes by the job's own id; of a session ``None``."""
+        return self.handle.id if self.handle.spec.kind is Kind.JOB else None
 
     def _notify(self) -> None:
         self._changed.set()
@@ -173,7 +177,7 @@ class Subscription:
             async for facts in self.backend.watch(self.handle):
                 self.facts = facts
                 self._notify()
-                if facts.gone:
+                if self.over:
                     await self._finish()
                     return True
         except WorkbenchError as error:
@@ -203,7 +207,7 @@ class Subscription:
     async def _follow(self) -> None:
         failures = 0
         while True:
-            await self.until(lambda: self.facts is not None and (self.facts.agent_ready or self.facts.gone))
+            await self.until(lambda: self.facts is not None and (self.facts.agent_ready or self.over))
             try:
                 channel = await self.channel()
                 self._target = Cursor.parse(str((await channel.state())["cursor"]))
@@ -256,3 +260,12 @@ class Subscription:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._channel is not None:
             self._channel.close()
+
+
+def _before_anything(handle: Handle) -> Workload:
+    """The workload before a word of its journal was read. Of a job it is known already what will run."""
+    spec = handle.spec
+    runs = {}
+    if spec.kind is Kind.JOB:
+        runs[spec.id] = RunState(id=spec.id, name=spec.name, notebook=spec.notebook)
+    return Workload(id=spec.id, kind=spec.kind, runs=runs)

@@ -6,9 +6,19 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 from gpu_workbench.app import incoming
+from gpu_workbench.app.detached import (
+    Package,
+    ProjectFiles,
+    as_job,
+    check_size,
+    not_kept,
+    pack_cell,
+    project_files,
+)
 from gpu_workbench.app.execution import Execution, Sending
 from gpu_workbench.app.sessions import NameLost, Opened, Sessions, new_id
 from gpu_workbench.app.settings import Settings
@@ -16,8 +26,8 @@ from gpu_workbench.app.shipping.names import CellNames, analyse
 from gpu_workbench.app.shipping.outgoing import Cargo, deliver, pack
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.backends.protocol import Backend
-from gpu_workbench.core.errors import RunNotFound, WorkbenchError
-from gpu_workbench.core.model import Workload
+from gpu_workbench.core.errors import NotFound, RunNotFound, Unreachable, UsageError, WorkbenchError
+from gpu_workbench.core.model import Kind, Phase, Workload
 from gpu_workbench.core.spec import Handle, RunSpec, WorkloadSpec
 
 SETTLE = 2.0
@@ -95,16 +105,7 @@ class Workbench:
         """
         names = analyse(cell.source)
         opened = await self.open(backend, spec, asked=asked)
-        run = RunSpec(
-            id=new_id(),
-            cell=cell.source,
-            name=cell.name,
-            notebook=spec.notebook,
-            cell_id=cell.cell_id,
-            out=cell.out,
-            magic=cell.magic,
-            count=cell.count,
-        )
+        run = run_of(cell, id=new_id(), notebook=spec.notebook)
         former = self.sessions.former(self.backend(backend), spec.name)
 
         async def prepare(session: Subscription, sending: Sending) -> None:
@@ -113,6 +114,47 @@ class Workbench:
             await deliver(cargo, await session.channel(), run=run.id, progress=sending.moved)
 
         return Started(Execution(opened.subscription, run, prepare), opened, names)
+
+    async def seal(
+        self, backend: str, spec: WorkloadSpec, cell: Cell, *, project: Path | None = None
+    ) -> Package:
+        """Pack all that a detached cell needs. Nothing is started; :meth:`launch` does that.
+
+        Args:
+            backend: Where it is to run.
+            spec: The workload.
+            cell: What it runs.
+            project: The folder whose files travel with it; ``None`` for none.
+
+        Raises:
+            SyntaxError: the cell is not Python.
+            NotPicklable: a value has no faithful copy.
+            TooLarge: it is more than the backend can hold.
+            UsageError: a name lives in a session alone, and the run would start without it.
+        """
+        names, spec = analyse(cell.source), as_job(spec)
+        cargo = self.pack(cell, names, Workload(id=spec.id), former={})
+        self._refuse_elsewhere(cargo)
+        files = await asyncio.to_thread(project_files, project) if project else ProjectFiles({})
+        if not spec.store:
+            check_size(cargo, files, limit=self.backend(backend).sealed_limit)
+        run = run_of(cell, id=spec.id, notebook=spec.notebook)
+        return await asyncio.to_thread(pack_cell, spec, run, cargo, files)
+
+    def _refuse_elsewhere(self, cargo: Cargo) -> None:
+        for session in self.sessions.all():
+            there = sorted(cargo.selection.missing & session.workload.names.keys())
+            if there:
+                listed = ",".join(there)
+                raise UsageError(
+                    f"{', '.join(there)} {'is' if len(there) == 1 else 'are'} not here",
+                    why=f"a detached run is a place of its own and does not see the session {session.handle.spec.name!r}",
+                    fix=f"Bring what it needs here first: `%gpu pull {listed}`",
+                )
+
+    async def launch(self, backend: str, package: Package) -> Handle:
+        """Start what was sealed, and return at once. The same package again starts nothing twice."""
+        return await self.backend(backend).start(package.spec, sealed=package.sealed)
 
     def pack(self, cell: Cell, names: CellNames, workload: Workload, *, former: Mapping[str, str]) -> Cargo:
         """What would travel for ``cell``; see :func:`gpu_workbench.app.shipping.outgoing.pack`."""
@@ -186,26 +228,35 @@ class Workbench:
         await self.unfollow(subscription)
 
     async def results(self, backend: str, handle: Handle) -> dict[str, object]:
-        """All results of a run: from its agent while it is there, else from where they were stored.
+        """All results of a detached run: from its agent while it is there, else from where they were stored.
 
         Raises:
+            NotFound: it gave none, or has not ended yet; says which.
             ForgedValue: a stored one is not what the run signed.
         """
         subscription = await self.follow(backend, handle)
-        await subscription.settle(SETTLE)
-        if subscription.connected and not subscription.over:
+        try:
+            await subscription.settle(SETTLE)
+            if subscription.connected and not subscription.over:
+                with contextlib.suppress(Unreachable):  # it ended meanwhile: what is kept is read below
+                    found = await self._living_results(subscription)
+                    return found or _no_results(subscription)
+            kept = await self.backend(backend).kept(handle)
+            names = kept.names() if kept is not None else []
+            if kept is None or not names:
+                return _no_results(subscription)
             return {
-                value.name: await self.fetch(subscription, value.name, run=run.id)
-                for run in subscription.workload.runs.values()
-                for value in run.results
+                name: incoming.read_kept(kept, name, run=handle.id, namespace=self.namespace)
+                for name in names
             }
-        kept = await self.backend(backend).kept(handle)
-        run_id = subscription.last_run or ""
-        if kept is None:
-            return {}
+        finally:
+            await self.unfollow(subscription)
+
+    async def _living_results(self, subscription: Subscription) -> dict[str, object]:
         return {
-            name: incoming.read_kept(kept, name, run=run_id, namespace=self.namespace)
-            for name in kept.names()
+            value.name: await self.fetch(subscription, value.name, run=run.id)
+            for run in subscription.workload.runs.values()
+            for value in run.results
         }
 
     async def find(self, backend: str, word: str, *, owner: str) -> Handle:
@@ -214,8 +265,12 @@ class Workbench:
         Raises:
             RunNotFound: none, or several.
         """
-        handles = await self.backend(backend).list(owner=owner)
-        return pick(handles, word)
+        place = self.backend(backend)
+        found = matching(await place.list(owner=owner), word)
+        if len(found) > 1:  # of several by one name, the one that has not ended is meant
+            living = [handle for handle in found if not await _has_ended(place, handle)]
+            found = living if len(living) == 1 else found
+        return the_one(found, word)
 
     async def close(self) -> None:
         """Let go of everything; workloads go on."""
@@ -224,23 +279,66 @@ class Workbench:
             await backend.close()
 
 
-def pick(handles: list[Handle], word: str) -> Handle:
-    """The one of ``handles`` that goes by ``word``.
+def run_of(cell: Cell, *, id: str, notebook: str) -> RunSpec:
+    """The run of a cell."""
+    return RunSpec(
+        id=id,
+        cell=cell.source,
+        name=cell.name,
+        notebook=notebook,
+        cell_id=cell.cell_id,
+        out=cell.out,
+        magic=cell.magic,
+        count=cell.count,
+    )
+
+
+def matching(handles: list[Handle], word: str) -> list[Handle]:
+    """Those whose name or id is ``word``; where there are none, those whose name or id begins with it."""
+    exact = [handle for handle in handles if word in (handle.id, handle.spec.name)]
+    return exact or [
+        handle for handle in handles if handle.id.startswith(word) or handle.spec.name.startswith(word)
+    ]
+
+
+def the_one(found: list[Handle], word: str) -> Handle:
+    """The only one of them.
 
     Raises:
-        RunNotFound: none, or several.
+        RunNotFound: there is none, or there are several.
     """
-    for match in (
-        lambda handle: word in (handle.id, handle.spec.name),
-        lambda handle: handle.id.startswith(word) or handle.spec.name.startswith(word),
-    ):
-        found = [handle for handle in handles if match(handle)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            names = ", ".join(f"{handle.spec.name} ({handle.id})" for handle in found[:5])
-            raise RunNotFound(f"{word!r} may mean {len(found)} runs", why=names, fix="Write more of the id")
-    raise RunNotFound(f"There is no run {word!r}", fix="`%gpu ls` lists yours")
+    if not found:
+        raise RunNotFound(f"There is no run {word!r}", fix="`%gpu ls --all` lists yours")
+    if len(found) > 1:
+        names = ", ".join(f"{handle.spec.name} {handle.id}".strip() for handle in found[:5])
+        raise RunNotFound(f"{word!r} may mean {len(found)} runs", why=names, fix="Write more of the id")
+    return found[0]
+
+
+def _no_results(subscription: Subscription) -> NoReturn:
+    spec = subscription.handle.spec
+    title = spec.name or spec.id
+    run = subscription.workload.runs.get(spec.id)
+    phase = run.phase if run is not None and run.phase.ended else subscription.phase
+    if spec.kind is Kind.SESSION:
+        raise NotFound(f"{title} is a session", fix="`%gpu pull A,B` brings its variables here")
+    if not phase.ended:
+        raise NotFound(
+            f"{title} has no results yet", why="it has not ended", fix=f"`%gpu attach {title}` waits for it"
+        )
+    if phase is not Phase.SUCCEEDED:
+        why = run.failure.what if run is not None and run.failure else f"it ended as {phase.value}"
+        raise NotFound(f"{title} has no results", why=why, fix=f"`%gpu logs {title}` shows what it wrote")
+    if not subscription.heard:
+        lost = not_kept(spec, backend=subscription.handle.backend)
+        raise NotFound(f"The results of {title} are not there any more", why=lost)
+    raise NotFound(f"{title} gave no results", fix="Name them with --out when you start it")
+
+
+async def _has_ended(backend: Backend, handle: Handle) -> bool:
+    async for facts in backend.watch(handle):
+        return facts.gone or facts.phase.ended
+    return True
 
 
 def _refuse_lost(cargo: Cargo, sentence: str) -> None:

@@ -39,6 +39,9 @@ class Control(Protocol):
     name: str
     """``local``, ``kubernetes`` or ``broker``."""
 
+    sealed_limit: int | None
+    """Bytes of sealed files that it can hold without a store; ``None`` for any."""
+
     async def start(self, spec: WorkloadSpec, *, sealed: Sealed | None = None) -> Handle:
         """Bring the workload into being and return at once, long before it runs.
 

@@ -75,7 +75,7 @@ class KubernetesBackend:
     """
 
     name = "kubernetes"
-    sealed_limit = SEALED_LIMIT
+    sealed_limit: int | None = SEALED_LIMIT
 
     def __init__(
         self,

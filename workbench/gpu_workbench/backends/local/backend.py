@@ -45,6 +45,7 @@ class LocalBackend:
     """
 
     name = "local"
+    sealed_limit: int | None = None
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -114,7 +115,9 @@ class LocalBackend:
                 cwd=folder.path,
                 start_new_session=True,
             )
-        folder.replace("process.json", {"pid": process.pid, "started": process_started(process.pid) or "gone"})
+        folder.replace(
+            "process.json", {"pid": process.pid, "started": process_started(process.pid) or "gone"}
+        )
         _CHILDREN.append(process)
 
     async def list(self, *, owner: str) -> list[Handle]:

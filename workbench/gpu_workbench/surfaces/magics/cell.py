@@ -17,6 +17,7 @@ from gpu_workbench.core.quantities import show_bytes
 from gpu_workbench.surfaces.flags import CellFlags
 from gpu_workbench.surfaces.here import Here, Request
 from gpu_workbench.surfaces.magics.failures import CellInterrupted, remote_error, run_failure
+from gpu_workbench.surfaces.magics.notes import note
 from gpu_workbench.surfaces.magics.outputs import Outputs
 from gpu_workbench.surfaces.view.bundle import RunView, ipython_publish
 from gpu_workbench.surfaces.view.model import Published, Snapshot
@@ -78,7 +79,7 @@ class CellRun:
             self._note(f"Found this notebook's session {opened.subscription.handle.spec.name!r} again.")
 
     def _note(self, sentence: str) -> None:
-        self._shell.display_pub.publish(data={"text/plain": sentence, "text/html": note_html(sentence)})
+        note(self._shell, sentence)
 
     def _follow(self, execution: Execution) -> None:
         pull = Pull(self._here.portal, execution.steps())
@@ -211,14 +212,6 @@ class Moving:
             sys.stderr.flush()
 
 
-def note_html(sentence: str) -> str:
-    """A quiet line above the output."""
-    import html
-
-    style = "color:var(--jp-ui-font-color2,#666);font-size:var(--jp-ui-font-size1,13px);padding:2px 0"
-    return f'<div style="{style}">{html.escape(sentence)}</div>'
-
-
 def cell_of(flags: CellFlags, *, source: str, magic: str, count: int, cell_id: str) -> Cell:
     """The cell as the app knows it."""
     return Cell(
@@ -229,5 +222,5 @@ def cell_of(flags: CellFlags, *, source: str, magic: str, count: int, cell_id: s
         magic=magic,
         count=count,
         cell_id=cell_id,
-        name=flags.name,
+        name=flags.name or f"[{count}]",
     )

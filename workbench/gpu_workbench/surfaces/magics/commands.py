@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpu_workbench.app.config import save_user_settings, unused_kubeconfig
+from gpu_workbench.app.detached import RESULT
 from gpu_workbench.app.profiles import read_profiles
 from gpu_workbench.app.settings import show_setting
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.app.workbench import Workbench
-from gpu_workbench.core.errors import RunNotFound
 from gpu_workbench.core.quantities import parse_duration, show_about, show_bytes
-from gpu_workbench.core.spec import DEFAULT_SESSION
+from gpu_workbench.core.spec import DEFAULT_SESSION, Handle
 from gpu_workbench.surfaces.commands import Command
 from gpu_workbench.surfaces.here import Here, Request
 from gpu_workbench.surfaces.picture import pictures, settled, snapshot_of
@@ -80,9 +80,7 @@ def result(here: Here, shell: Any, command: Command) -> Any:
     workbench = here.workbench(request.config)
     handle = here.portal.call(workbench.find, request.backend, command.word, owner=request.spec.owner)
     values: dict[str, Any] = here.portal.call(workbench.results, request.backend, handle)
-    if not values:
-        raise RunNotFound(f"{command.word} gave no results", fix="Name them with --out when you start it")
-    here.namespace.update(values)
+    here.namespace.update({name: value for name, value in values.items() if name != RESULT})
     if len(values) == 1:
         return next(iter(values.values()))
     print(f"{', '.join(values)} came back")  # noqa: T201
@@ -95,10 +93,13 @@ def stop(here: Here, shell: Any, command: Command) -> None:
     workbench = here.workbench(request.config)
     for subscription in _to_stop(here, workbench, request, command):
         handle = subscription.handle
+        if subscription.over:
+            print(f"{title(handle)} had ended already")  # noqa: T201
+            continue
         made = sorted(name for name, run in subscription.workload.bound_by.items() if run)
         gone = f"; gone with it: {', '.join(made)}" if made else ""
         here.portal.call(workbench.stop, request.backend, handle, force=command.flags.force)
-        print(f"Stopped {handle.spec.name} ({handle.id}){gone}")  # noqa: T201
+        print(f"Stopped {title(handle)}{gone}")  # noqa: T201
 
 
 def _to_stop(here: Here, workbench: Workbench, request: Request, command: Command) -> list[Subscription]:
@@ -111,8 +112,15 @@ def _to_stop(here: Here, workbench: Workbench, request: Request, command: Comman
         return [subscription for subscription in found if not subscription.over]
     if command.word:
         handle = here.portal.call(workbench.find, request.backend, command.word, owner=request.spec.owner)
-        return [here.portal.call(workbench.follow, request.backend, handle)]
+        found = [here.portal.call(workbench.follow, request.backend, handle)]
+        here.portal.call(settled, found[0])
+        return found
     return [_session(here, command)]
+
+
+def title(handle: Handle) -> str:
+    """A workload's name and id, or its id."""
+    return f"{handle.spec.name} ({handle.id})" if handle.spec.name else handle.id
 
 
 def keep(here: Here, shell: Any, command: Command) -> None:

@@ -11,6 +11,7 @@ from gpu_workbench.surfaces.help import cell_help, command_help
 from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.magics.cell import CellRun, cell_of
 from gpu_workbench.surfaces.magics.commands import COMMANDS
+from gpu_workbench.surfaces.magics.detach import run_detached
 from gpu_workbench.surfaces.magics.failures import syntax_error
 
 
@@ -33,7 +34,10 @@ def run_cell(here: Here, shell: Any, line: str, source: str) -> None:
         cell_id=cell_id(getattr(shell, "parent_header", None) or {}),
     )
     try:
-        CellRun(here, shell, request).run(here.workbench(request.config), cell)
+        if flags.detach:
+            run_detached(here, shell, request, cell)
+        else:
+            CellRun(here, shell, request).run(here.workbench(request.config), cell)
     except SyntaxError as error:
         raise syntax_error(error, count=shell.execution_count) from None
 

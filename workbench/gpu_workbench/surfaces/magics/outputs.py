@@ -17,14 +17,17 @@ class Outputs:
 
     Args:
         shell: The running IPython shell.
+        show_errors: Show an error of the run as it came, for a cell that itself did nothing wrong; otherwise it is kept in
+            :attr:`error`, to be raised.
     """
 
-    def __init__(self, shell: Any) -> None:
+    def __init__(self, shell: Any, *, show_errors: bool = False) -> None:
         self._shell = shell
+        self._show_errors = show_errors
         self.characters: dict[str, int] = {}
         self.displays = 0
         self.error: JsonObject | None = None
-        """The content of the run's error message, which the cell raises instead of printing."""
+        """The content of the run's last error message, which the cell raises instead of printing."""
 
     def publish(self, events: Iterable[OutputWritten]) -> None:
         """Show these, in order."""
@@ -51,6 +54,8 @@ class Outputs:
         self.displays += 1
         if event.message == "error":
             self.error = content
+            if self._show_errors:
+                self._show_error(content)
         elif event.message == "clear_output":
             self._shell.display_pub.clear_output(wait=bool(content.get("wait")))
         elif event.message == "execute_result":
@@ -62,6 +67,15 @@ class Outputs:
                 transient=_object(content.get("transient")),
                 update=event.message == "update_display_data",
             )
+
+    def _show_error(self, content: JsonObject) -> None:
+        hook = self._shell.displayhook
+        session = getattr(hook, "session", None)
+        if session is not None:
+            session.send(hook.pub_socket, "error", content, parent=hook.parent_header, ident=hook.topic)
+            return
+        lines = content.get("traceback")  # a terminal
+        sys.stderr.write("\n".join(map(str, lines)) + "\n" if isinstance(lines, list) else "")
 
     def _result(self, data: JsonObject, metadata: JsonObject) -> None:
         """The value of the last line, with this cell's own number."""

@@ -22,7 +22,7 @@ def replay(
     Args:
         tail: The last lines alone; ``None`` for all.
     """
-    outputs, view = Outputs(shell), RunView(publish=ipython_publish())
+    outputs, view = Outputs(shell, show_errors=True), RunView(publish=ipython_publish())
     backend = here.workbench(request.config).backend(request.backend)
     following = here.portal.call(Replay.begin, backend, subscription.handle)
     pull = Pull(here.portal, following.outputs(follow=follow))
