@@ -73,13 +73,14 @@ def test_the_first_example_runs_from_top_to_bottom(page: Page) -> None:
     expect(outputs.filter(has_text="Stopped default")).to_be_visible(timeout=60_000)
     assert page.locator(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']").count() == 0
     assert not page.complaints, page.complaints  # type: ignore[attr-defined]
+    picture(page, "first-cell-end")
+    page.locator(".jp-Notebook .jp-Cell").first.scroll_into_view_if_needed()
     picture(page, "first-cell")
 
 
 def picture(page: Page, name: str) -> None:
     """Keep what a person would see, to be looked at."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    page.evaluate("() => window.scrollTo(0, 0)")
     page.screenshot(path=PICTURES / f"{name}.png")
 
 
