@@ -17,6 +17,7 @@ from gpu_workbench.app.detached import (
     check_size,
     not_kept,
     pack_cell,
+    pack_script,
     project_files,
 )
 from gpu_workbench.app.execution import Execution, Sending
@@ -140,6 +141,21 @@ class Workbench:
             check_size(cargo, files, limit=self.backend(backend).sealed_limit)
         run = run_of(cell, id=spec.id, notebook=spec.notebook)
         return await asyncio.to_thread(pack_cell, spec, run, cargo, files)
+
+    async def seal_script(self, backend: str, spec: WorkloadSpec, argv: tuple[str, ...]) -> Package:
+        """Pack a script: on ``local`` it runs where it lies, elsewhere with the files of its folder.
+
+        Args:
+            argv: The script's path and its arguments.
+
+        Raises:
+            UsageError: there is no such script, or it would not travel.
+            TooLarge: its folder is more than the backend can hold.
+        """
+        package = await asyncio.to_thread(pack_script, as_job(spec), argv, in_place=backend == "local")
+        if not spec.store:
+            check_size(Cargo(), package.project, limit=self.backend(backend).sealed_limit)
+        return package
 
     def _refuse_elsewhere(self, cargo: Cargo) -> None:
         for session in self.sessions.all():

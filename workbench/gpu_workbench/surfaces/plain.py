@@ -1,0 +1,58 @@
+"""A run's output in a terminal: streams as they are, everything else as its text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+from gpu_workbench.core.events import OutputWritten
+from gpu_workbench.core.wire import JsonObject
+
+
+class PlainOutputs:
+    """Writes output to this process's stdout and stderr.
+
+    Args:
+        errors: Write the traceback of an error to stderr; otherwise it is kept in :attr:`error` alone, to be raised.
+    """
+
+    def __init__(self, *, errors: bool = True) -> None:
+        self._errors = errors
+        self.error: JsonObject | None = None
+        """The content of the run's last error message."""
+
+    def publish(self, events: Iterable[OutputWritten]) -> None:
+        """Write these, in order."""
+        last: TextIO | None = None
+        for event in events:
+            stream, text = self._written(event)
+            if last is not None and stream is not last:
+                last.flush()
+            stream.write(text)
+            last = stream
+        if last is not None:
+            last.flush()
+
+    def _written(self, event: OutputWritten) -> tuple[TextIO, str]:
+        content = event.content
+        if event.message == "stream":
+            return _stream(content), str(content.get("text", ""))
+        if event.message == "error":
+            self.error = content
+            return sys.stderr, f"{traceback_of(content)}\n" if self._errors else ""
+        data = content.get("data")
+        text = data.get("text/plain") if isinstance(data, dict) else None
+        return sys.stdout, "" if text is None else f"{text}\n"
+
+
+def traceback_of(content: JsonObject) -> str:
+    """The traceback of an error message, with its colours."""
+    lines = content.get("traceback")
+    if isinstance(lines, list) and lines:
+        return "\n".join(map(str, lines))
+    return f"{content.get('ename', 'Error')}: {content.get('evalue', '')}"
+
+
+def _stream(content: JsonObject) -> TextIO:
+    return sys.stderr if content.get("name") == "stderr" else sys.stdout
