@@ -20,6 +20,7 @@ def payload_environment(config: AgentConfig, *, base: Mapping[str, str] | None =
     """
     env = {key: value for key, value in (os.environ if base is None else base).items() if key not in _OURS}
     env["GPU_WORKBENCH_WORKLOAD"] = config.workload
+    env["GPU_WORKBENCH_PACKAGES"] = str(Path(config.state_dir) / "packages")
     env.setdefault("PYTHONUNBUFFERED", "1")
     if not _writable_home(env.get("HOME", "")):
         home = Path(config.state_dir) / "home"

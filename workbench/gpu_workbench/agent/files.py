@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -12,17 +13,19 @@ from pathlib import Path, PurePosixPath
 from gpu_workbench.core.sealed import content_hash
 from gpu_workbench.core.wire import Json, JsonObject
 from gpu_workbench.transport.server import HttpError
+from gpu_workbench.transport.tar import stays_inside
 
 _HASH = re.compile(r"[0-9a-f]{16,128}")
 
 
 @dataclass(frozen=True)
 class WantedFile:
-    """A file of the mirror."""
+    """A file of the mirror, or a link, whose content is where it leads."""
 
     path: PurePosixPath
     hash: str
     mode: int
+    link: bool = False
 
 
 @dataclass
@@ -47,14 +50,23 @@ class Mirror:
     def missing(self, manifest: JsonObject) -> list[str]:
         """Hashes of wanted contents that are neither held nor laid out already."""
         files, _ = _wanted(manifest)
-        here = {self.laid.get(str(item.path)): item.path for item in files}
         return sorted(
             {
                 item.hash
                 for item in files
-                if item.hash not in here and not (self.contents / item.hash).exists()
+                if not self._is_laid(item) and not (self.contents / item.hash).exists()
             }
         )
+
+    def _is_laid(self, item: WantedFile) -> bool:
+        return self.laid.get(str(item.path)) == item.hash and os.path.lexists(self.work_dir / item.path)
+
+    def import_folders(self, manifest: JsonObject) -> list[str]:
+        """Where in the mirror modules are imported from, as the manifest says."""
+        folders = manifest.get("paths")
+        if not isinstance(folders, list):
+            return []
+        return [str(self.work_dir if path == "." else self.work_dir / _relative(path)) for path in folders]
 
     def put(self, digest: str, content: bytes) -> None:
         """Hold a content.
@@ -69,29 +81,65 @@ class Mirror:
     def commit(self, manifest: JsonObject) -> list[str]:
         """Write what differs from the wanted mirror and remove what it names; returns the paths touched.
 
+        A manifest that says it is the ``whole`` mirror also removes everything laid out before that is not in it.
+
         Raises:
             HttpError: 409, a content is missing.
         """
         files, removed = _wanted(manifest)
-        touched = []
-        for item in files:
-            path = str(item.path)
-            if self.laid.get(path) == item.hash and (self.work_dir / path).exists():
-                continue
-            source = self.contents / item.hash
-            if not source.exists():
-                raise HttpError(409, "missing-content", f"The content of {path} was not sent")
-            _write(self._inside(item.path), source.read_bytes(), item.mode)
-            self.laid[path] = item.hash
-            touched.append(path)
+        if manifest.get("whole"):
+            wanted = {str(item.path) for item in files}
+            removed = [PurePosixPath(path) for path in self.laid if path not in wanted]
+        touched = [str(gone) for gone in removed]
         for gone in removed:
-            self._inside(gone).unlink(missing_ok=True)
-            self.laid.pop(str(gone), None)
-            touched.append(str(gone))
-        self._record.write_text(json.dumps(self.laid))
+            self._remove(gone)
+        try:
+            for item in files:
+                if not self._is_laid(item):
+                    self._lay(item)
+                    touched.append(str(item.path))
+        finally:
+            self._record.write_text(json.dumps(self.laid))
         for item in files:
             (self.contents / item.hash).unlink(missing_ok=True)
         return touched
+
+    def _lay(self, item: WantedFile) -> None:
+        source = self.contents / item.hash
+        if not source.exists():
+            raise HttpError(409, "missing-content", f"The content of {item.path} was not sent")
+        target = self._inside(item.path)
+        if target.is_dir() and not target.is_symlink():
+            self._clear(target)
+        if item.link:
+            leads_to = os.fsdecode(source.read_bytes())
+            if not stays_inside(str(item.path), leads_to):
+                raise HttpError(400, "bad-path", f"The link {item.path} leads out of the working directory")
+            target.unlink(missing_ok=True)
+            target.symlink_to(leads_to)
+        else:
+            _write(target, source.read_bytes(), item.mode)
+        self.laid[str(item.path)] = item.hash
+
+    def _remove(self, path: PurePosixPath) -> None:
+        """Take a file away, and the folders that it leaves empty."""
+        target = self.work_dir / path
+        self.laid.pop(str(path), None)
+        try:
+            target.unlink()
+            for folder in (self.work_dir / parent for parent in path.parents[:-1]):
+                folder.rmdir()
+        except OSError:  # it was gone already, or the folder holds something else
+            return
+
+    def _clear(self, folder: Path) -> None:
+        """A file takes the place of a folder that the session itself made, if that is empty."""
+        try:
+            folder.rmdir()
+        except OSError:
+            raise HttpError(
+                409, "in-the-way", f"{folder.name} is a folder there, with files of the session"
+            ) from None
 
     def _inside(self, path: PurePosixPath) -> Path:
         """``path`` within the working directory, its folders made; a link must not lead out of it."""
@@ -113,7 +161,7 @@ def _wanted(manifest: JsonObject) -> tuple[list[WantedFile], list[PurePosixPath]
         mode = facts.get("mode", 0o644) if isinstance(facts, dict) else None
         if not isinstance(digest, str) or not _HASH.fullmatch(digest) or not isinstance(mode, int):
             raise HttpError(400, "bad-manifest", f"{path} has no hash")
-        wanted.append(WantedFile(_relative(path), digest, mode & 0o777))
+        wanted.append(WantedFile(_relative(path), digest, mode & 0o777, stat.S_ISLNK(mode)))
     return wanted, [_relative(path) for path in removed or []]
 
 

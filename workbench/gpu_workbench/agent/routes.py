@@ -17,11 +17,14 @@ from gpu_workbench.core.model import Kind
 from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import Json, JsonObject, decode
 from gpu_workbench.transport.server import HttpError, Request, Response, Upgrade
+from gpu_workbench.transport.streams import CHUNK
 from gpu_workbench.transport.websocket import WebSocket
 
 VERSION = "1"
 PING_INTERVAL = 20.0
 """Seconds between two signs of life on a journal stream; after three without an answer the client counts as gone."""
+
+_SKIPPED_NAMED = 20
 
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -49,6 +52,8 @@ class Routes:
             ("GET", re.compile("/v1/values/([^/]+)"), self._get_value),
             ("POST", re.compile("/v1/files/(missing|commit)"), self._files),
             ("PUT", re.compile("/v1/files/([0-9a-f]+)"), self._put_file),
+            ("GET", re.compile("/v1/archive"), self._get_archive),
+            ("PUT", re.compile("/v1/archive"), self._put_archive),
             ("POST", re.compile("/v1/imports/missing"), self._imports),
             ("POST", re.compile("/v1/keep"), self._keep),
             ("POST", re.compile("/v1/stop"), self._stop),
@@ -155,11 +160,13 @@ class Routes:
         if part == "missing":
             wanted: list[Json] = list(self._service.mirror.missing(manifest))
             return Response.of({"missing": wanted})
-        touched = self._service.mirror.commit(manifest)
+        mirror = self._service.mirror
+        touched = await asyncio.to_thread(mirror.commit, manifest)
+        paths = mirror.import_folders(manifest)
         reload_ = manifest.get("reload")
         answer: JsonObject = {"written": list(touched)}
-        if isinstance(reload_, list) and reload_:
-            answer.update(await self._service.payload.ask(op="reload", modules=reload_))
+        if reload_ or paths:
+            answer.update(await self._service.payload.ask(op="reload", modules=reload_ or [], paths=paths))
         return Response.of(answer)
 
     async def _put_file(self, request: Request, part: str) -> Response:
@@ -167,9 +174,35 @@ class Routes:
         await asyncio.to_thread(self._service.mirror.put, part, content)
         return Response.of({}, status=201)
 
+    async def _get_archive(self, request: Request, part: str) -> Response:
+        packed, sender = await self._service.copies.pack(request.query.get("path", ""))
+        headers = {
+            "content-type": "application/x-tar",
+            "gpu-workbench-size": str(packed.size),
+            "gpu-workbench-skipped": urllib.parse.quote("\n".join(packed.skipped[:_SKIPPED_NAMED])),
+        }
+        return Response(headers=headers, length=packed.length, sender=sender)
+
+    async def _put_archive(self, request: Request, part: str) -> Response:
+        query = request.query
+        name = query.get("name", "")
+        if "/" in name or name == "..":
+            raise HttpError(400, "bad-path", f"{name!r} is not a name")
+        try:
+            done = await self._service.copies.unpack(
+                query.get("path", ""), name=name, file=query.get("kind") == "file", request=request
+            )
+        except HttpError:
+            await read_away(request)
+            raise
+        return Response.of({"files": done.files, "size": done.size}, status=201)
+
     async def _imports(self, request: Request, part: str) -> Response:
-        modules = (await request.json()).get("modules")
-        return Response.of(await self._service.payload.ask(op="missing", modules=modules or []))
+        form = await request.json()
+        gpus = bool(self._service.sampler.devices)
+        return Response.of(
+            await self._service.payload.ask(op="missing", modules=form.get("modules") or [], gpus=gpus)
+        )
 
     async def _keep(self, request: Request, part: str) -> Response:
         seconds = (await request.json()).get("seconds")
@@ -181,6 +214,13 @@ class Routes:
         reason = str((await request.json()).get("reason") or "it was stopped")
         self._service.stop(reason)
         return Response.of({})
+
+
+async def read_away(request: Request, *, limit: int = 64 * 2**20) -> None:
+    """Read what is left of a body, so that its sender comes to hear why it is not wanted; not if that is a lot."""
+    view = memoryview(bytearray(CHUNK))
+    while limit > 0 and (count := await request.readinto(view)):
+        limit -= count
 
 
 async def stream_journal(service: Service, socket: WebSocket, after: Cursor) -> None:

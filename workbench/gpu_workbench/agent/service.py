@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from gpu_workbench.__about__ import __version__
 from gpu_workbench.agent.children import Children
+from gpu_workbench.agent.copies import Copies
 from gpu_workbench.agent.echo import Echo
 from gpu_workbench.agent.environment import payload_environment
 from gpu_workbench.agent.exits import exit_code, not_started
@@ -107,7 +108,8 @@ class Service:
         )
         self.children = Children()
         self.sampler = GpuSampler(self._sampled_in_thread)
-        self.mirror = Mirror(Path(config.work_dir), state / "files")
+        self.mirror = Mirror(Path(config.project_dir or config.work_dir), state / "files")
+        self.copies = Copies(config)
         self.limits = Limits(idle=config.idle_limit, orphan=config.orphan_limit, time=config.time_limit)
         self.runs = Runs(journal=self.journal, clock=self.clock, devices=self._devices)
         self.job: Job | None = None

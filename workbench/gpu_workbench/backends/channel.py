@@ -24,6 +24,9 @@ _ERRORS: Mapping[str, type[errors.WorkbenchError]] = {
     "too-large": errors.TooLarge,
     "forged": errors.ForgedValue,
     "no-session": errors.SessionLost,
+    "no-file": errors.NotFound,
+    "bad-path": errors.PermissionDenied,
+    "bad-archive": errors.ShippingError,
 }
 
 
@@ -128,6 +131,49 @@ class Channel:
     async def commit_files(self, manifest: JsonObject) -> JsonObject:
         """Lay a mirror out in the working directory."""
         return await self._json("POST", "/v1/files/commit", form=manifest)
+
+    async def lacking_modules(self, modules: Iterable[str]) -> dict[str, str]:
+        """Top-level module to what is wrong with it there, ``absent`` or ``CPU-only``; what is in order is left out."""
+        found = (await self._json("POST", "/v1/imports/missing", form={"modules": [*modules]})).get("missing")
+        return {name: str(word) for name, word in found.items()} if isinstance(found, dict) else {}
+
+    async def get_archive(self, path: str) -> Reply:
+        """A file or a folder of the session as a stream of tar, to be read from the reply.
+
+        Raises:
+            NotFound: there is nothing at ``path``.
+            PermissionDenied: it holds files of the agent's own.
+        """
+        reply = await self._client.request("GET", "/v1/archive", query={"path": path})
+        if reply.status != 200:
+            await self._checked(reply)
+        return reply
+
+    async def put_archive(
+        self,
+        path: str,
+        *,
+        name: str,
+        file: bool,
+        chunks: Iterable[Buffer],
+        length: int,
+        progress: Callable[[int], None] | None = None,
+    ) -> JsonObject:
+        """Lay a stream of tar out in the session.
+
+        Args:
+            path: Where; inside it as ``name`` where it ends with ``/``, or where a file is to go to a folder.
+            name: Of what is sent.
+            file: It is a single file.
+            chunks: The stream.
+            length: Bytes of it.
+            progress: Called with the count of bytes sent so far.
+        """
+        query = {"path": path, "name": name, **({"kind": "file"} if file else {})}
+        reply = await self._client.request(
+            "PUT", "/v1/archive", query=query, body=chunks, length=length, progress=progress
+        )
+        return await self._checked(reply)
 
     async def keep(self, seconds: float) -> JsonObject:
         """Postpone the idle limit."""

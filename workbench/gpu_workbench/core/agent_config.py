@@ -43,6 +43,7 @@ class AgentConfig:
         workload: The workload's id.
         state_dir: Folder for journal and sockets; the agent makes it.
         work_dir: Working directory of the user's code; the agent makes it.
+        project_dir: Folder that mirrors the project, with ``work_dir`` in it; empty where that is ``work_dir`` itself.
         listen: Where its one port is.
         rank_env: Environment variable that holds this rank's number; empty for rank 0.
         ranks: How many ranks there are.
@@ -66,6 +67,7 @@ class AgentConfig:
     workload: str
     state_dir: str
     work_dir: str
+    project_dir: str = ""
     kind: Kind = Kind.SESSION
     listen: Listen = Listen()
     rank_env: str = ""

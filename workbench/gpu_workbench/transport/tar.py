@@ -169,7 +169,7 @@ def _lay(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path | None,
         path.mkdir(exist_ok=True)
         return 0
     if member.issym() and folder is not None:
-        if not _stays(member.name, member.linkname):
+        if not stays_inside(member.name, member.linkname):
             raise BadArchive(f"The link {member.name} leads out of its folder")
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
@@ -214,7 +214,7 @@ def _write(path: Path, content: IO[bytes], member: tarfile.TarInfo) -> None:
 def _member(name: str, path: Path) -> tarfile.TarInfo | None:
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
-        return _info(name, path) if _stays(name, os.readlink(path)) else None  # noqa: PTH115 - the text itself
+        return _info(name, path) if stays_inside(name, os.readlink(path)) else None  # noqa: PTH115 - the text itself
     return _info(name, path) if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else None
 
 
@@ -231,8 +231,8 @@ def _info(name: str, path: Path) -> tarfile.TarInfo:
     return info
 
 
-def _stays(name: str, target: str) -> bool:
-    """Whether a link stays in its folder."""
+def stays_inside(name: str, target: str) -> bool:
+    """Whether a link, at ``name`` in a folder and leading to ``target``, leads to something in the folder."""
     end = os.path.normpath(str(PurePosixPath(name).parent / target))
     return not (os.path.isabs(target) or end == ".." or end.startswith("../"))  # noqa: PTH117
 

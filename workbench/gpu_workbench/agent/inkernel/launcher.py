@@ -14,6 +14,7 @@ from typing import Any
 
 from gpu_workbench.agent.inkernel import text_progress
 from gpu_workbench.agent.inkernel.outputs import keep_every_message, stream_class
+from gpu_workbench.agent.inkernel.packages import use_packages
 from gpu_workbench.agent.inkernel.values import ValuesServer
 from gpu_workbench.core.exits import Exit
 
@@ -34,6 +35,7 @@ def main(connection_file: str, values_socket: str) -> None:
     app = _app_class(IPKernelApp)(connection_file=connection_file)
     app.outstream_class = _named_class(stream_class(OutStream))
     app.initialize([])
+    use_packages()
     values = ValuesServer(Path(values_socket), app)
     values.start()
     app.start()

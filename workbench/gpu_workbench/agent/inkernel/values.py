@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import importlib
-import importlib.util
 import io
 import json
 import socket
@@ -20,7 +18,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gpu_workbench.agent.inkernel.modules import lacking, reload_modules
 from gpu_workbench.agent.inkernel.outputs import drain
+from gpu_workbench.agent.inkernel.packages import pip
 from gpu_workbench.core.errors import NotPicklable, WorkbenchError
 from gpu_workbench.values.codecs import Decoder, encode, type_name
 
@@ -55,6 +55,7 @@ class ValuesServer:
         """Listen, in a thread of its own."""
         module = type(sys)(MODULE)
         module.bind = self.bind  # type: ignore[attr-defined]
+        module.pip = pip  # type: ignore[attr-defined]
         sys.modules[MODULE] = module
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self._path))
@@ -220,23 +221,11 @@ class ValuesServer:
 
     @staticmethod
     def _missing(asked: dict[str, Any]) -> dict[str, Any]:
-        importlib.invalidate_caches()
-        return {"missing": [name for name in asked["modules"] if not _importable(name)]}
+        return {"missing": lacking(asked["modules"], gpus=bool(asked.get("gpus")))}
 
     @staticmethod
     def _reload(asked: dict[str, Any]) -> dict[str, Any]:
-        importlib.invalidate_caches()
-        done, failed = [], {}
-        for name in asked["modules"]:
-            module = sys.modules.get(name)
-            if module is None:
-                continue
-            try:
-                importlib.reload(module)
-                done.append(name)
-            except Exception as error:
-                failed[name] = f"{type(error).__name__}: {error}"
-        return {"reloaded": done, "failed": failed}
+        return reload_modules(asked["modules"], paths=asked.get("paths") or [])
 
 
 def describe(value: object) -> dict[str, object]:
@@ -271,15 +260,6 @@ def stored_names(cell: str) -> set[str]:
         elif isinstance(node, ast.alias):
             found.add(node.asname or node.name.partition(".")[0])
     return found
-
-
-def _importable(name: str) -> bool:
-    if name in sys.modules:
-        return True
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def _code(error: WorkbenchError) -> str:
