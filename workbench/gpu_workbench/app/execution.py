@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from gpu_workbench.app.subscriptions import END, Subscription
 from gpu_workbench.core.errors import Conflict, NotFound, SessionLost, StartFailed, Unreachable
-from gpu_workbench.core.events import Entry, InputRequested, OutputWritten
+from gpu_workbench.core.events import Entry, InputRequested, OutputWritten, RunEnded
 from gpu_workbench.core.explain import explain
 from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import RunState, Workload
@@ -142,26 +142,33 @@ class Execution:
         self.accepted = True
 
     async def _following(self, batches: asyncio.Queue[list[Entry] | None]) -> AsyncIterator[Step]:
-        while True:
-            try:
-                batch = await asyncio.wait_for(batches.get(), TICK)
-            except asyncio.TimeoutError:
-                yield self._step()
-                continue
-            if batch is END:
-                if self.run is None or not self.run.phase.ended:
-                    raise self._lost()
-                return
-            step = self._of(batch)
-            yield step
-            if step.over:
-                return
+        getting = asyncio.ensure_future(batches.get())
+        try:
+            while True:
+                await asyncio.wait({getting}, timeout=TICK)
+                if not getting.done():
+                    yield self._step()
+                    continue
+                batch = getting.result()
+                if batch is END:
+                    if self.run is None or not self.run.phase.ended:
+                        raise self._lost()
+                    return
+                step = self._of(batch, last=batches.empty())
+                yield step
+                if step.over:
+                    return
+                getting = asyncio.ensure_future(batches.get())
+        finally:
+            getting.cancel()
 
-    def _of(self, batch: list[Entry]) -> Step:
+    def _of(self, batch: list[Entry], *, last: bool) -> Step:
+        """The step of one batch. The picture may be ahead of it: the end counts once its own batch, or the last, is here."""
         mine = [entry.event for entry in batch if getattr(entry.event, "run", None) == self.spec.id]
         outputs = tuple(event for event in mine if isinstance(event, OutputWritten))
         questions = [event for event in mine if isinstance(event, InputRequested)]
-        return self._step(outputs=outputs, question=questions[-1] if questions else None)
+        ended = last or any(isinstance(event, RunEnded) for event in mine)
+        return self._step(outputs=outputs, question=questions[-1] if questions else None, may_end=ended)
 
     def _step(
         self,
@@ -170,6 +177,7 @@ class Execution:
         question: InputRequested | None = None,
         explanation: Explanation | None = None,
         sending: tuple[str, int, int] | None = None,
+        may_end: bool = False,
     ) -> Step:
         run = self.run
         return Step(
@@ -179,7 +187,7 @@ class Execution:
             run=run,
             explanation=explanation,
             sending=sending,
-            over=run is not None and run.phase.ended,
+            over=may_end and run is not None and run.phase.ended,
         )
 
     def _lost(self) -> SessionLost:
