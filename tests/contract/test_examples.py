@@ -92,6 +92,8 @@ def first_cell(content: nbformat.NotebookNode) -> None:
     remote = cell(content, 'if "model" not in globals()')
     assert printed(remote) == "sum: 12499997500000.0\n"
     assert values(remote) == ["2499999.5"], "the last value is shown as a notebook would"
+    (shown,) = (out for out in remote.outputs if out.output_type == "execute_result")
+    assert shown.execution_count == remote.execution_count, "its number is the cell's"
     assert values(cell(content, "total", whole=True)) == ["12499997500000.0"], "--out left it here"
     trained = printed(cell(content, "for epoch in range(5)")).splitlines()
     assert [line.partition(":")[0] for line in trained] == [f"epoch {n}" for n in range(5)]

@@ -12,6 +12,7 @@ from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.magics.cell import CellRun, cell_of
 from gpu_workbench.surfaces.magics.commands import COMMANDS
 from gpu_workbench.surfaces.magics.detach import run_detached
+from gpu_workbench.surfaces.magics.dry_run import dry_cell
 from gpu_workbench.surfaces.magics.failures import syntax_error
 
 
@@ -30,16 +31,18 @@ def run_cell(here: Here, shell: Any, line: str, source: str) -> None:
         flags,
         source=source,
         magic=f"%%gpu {line}".rstrip(),
-        count=shell.execution_count,
+        count=shell.displayhook.prompt_count,
         cell_id=cell_id(getattr(shell, "parent_header", None) or {}),
     )
     try:
-        if flags.detach:
+        if flags.dry_run:
+            print(dry_cell(here, request, flags, cell))  # noqa: T201
+        elif flags.detach:
             run_detached(here, shell, request, cell)
         else:
             CellRun(here, shell, request).run(here.workbench(request.config), cell)
     except SyntaxError as error:
-        raise syntax_error(error, count=shell.execution_count) from None
+        raise syntax_error(error, count=shell.displayhook.prompt_count) from None
 
 
 def run_line(here: Here, shell: Any, line: str) -> Any:

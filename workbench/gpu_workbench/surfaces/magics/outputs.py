@@ -84,7 +84,7 @@ class Outputs:
         if session is None:  # a terminal
             self._shell.display_pub.publish(data=data, metadata=metadata)
             return
-        content = {"execution_count": self._shell.execution_count, "data": data, "metadata": metadata}
+        content = {"execution_count": hook.prompt_count, "data": data, "metadata": metadata}
         session.send(hook.pub_socket, "execute_result", content, parent=hook.parent_header, ident=hook.topic)
 
 
