@@ -183,6 +183,12 @@ async def test_a_stopped_workload_is_remembered_and_not_started_again(backend, s
     assert await backend.find(SPEC.id) is None
 
 
+async def test_the_key_that_the_seal_was_signed_with_is_the_runs_key(backend, server):
+    await backend.start(SPEC, sealed=Sealed({"job.json": b"{}"}, run_key="ab" * 32))
+    secret = server.objects["/api/v1/namespaces/ns/secrets/gwb-0123456789ab"]
+    assert base64.b64decode(secret["data"]["run.key"]).decode() == "ab" * 32
+
+
 async def test_what_ended_two_days_ago_is_swept_and_the_rest_is_kept(backend, server):
     handle = await backend.start(SPEC)
     await backend.stop(handle)
@@ -201,8 +207,14 @@ async def test_the_end_of_a_session_that_nobody_watched_is_kept_by_the_next_list
     ended = _stamp(timedelta(hours=1))
     conditions = [{"type": "Complete", "status": "True"}]
     server.objects[JOB]["status"] = {"conditions": conditions, "completionTime": ended}
+    message = json.dumps({"version": 1, "outcome": "Stopped", "reason": "no cell ran for 60 min"})
+    container = {"name": "agent", "state": {"terminated": {"exitCode": 0, "message": message}}}
+    server.objects["/api/v1/namespaces/ns/pods/p"] = {
+        "metadata": {"name": "p", "labels": {"gpu-workbench.dev/id": SPEC.id}},
+        "status": {"phase": "Succeeded", "containerStatuses": [container]},
+    }
     await backend.list(owner=handle.spec.owner)
-    assert json.loads(server.objects[ROOT]["data"]["record.json"])["outcome"] == "Succeeded"
+    assert json.loads(server.objects[ROOT]["data"]["record.json"]) == json.loads(message)
     assert server.objects[ROOT]["metadata"]["annotations"]["gpu-workbench.dev/ended"] == _stamp(
         timedelta(hours=1)
     )

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -126,8 +126,8 @@ class KubernetesBackend:
 
     async def start(self, spec: WorkloadSpec, *, sealed: Sealed | None = None) -> Handle:
         """See :meth:`~gpu_workbench.backends.protocol.Control.start`."""
-        files = sealed.files if sealed else {}
-        check_sealed(files)
+        sealed = sealed or Sealed()
+        check_sealed(sealed.files)
         if not spec.image:
             raise UsageError(
                 "There is no image to run in",
@@ -140,7 +140,7 @@ class KubernetesBackend:
         roots = Roots(client, namespace)
         root, made = await roots.create(spec)
         try:
-            await self._create_children(client, spec, uid_of(root), files)
+            await self._create_children(client, spec, uid_of(root), sealed)
         except WorkbenchError as error:
             if made and not isinstance(error, Retryable):  # it will never run: leave nothing of it
                 with suppress(BackendError):
@@ -149,15 +149,21 @@ class KubernetesBackend:
         return self._handle(spec, root)
 
     async def _create_children(
-        self, client: ApiClient, spec: WorkloadSpec, root_uid: str, sealed: Mapping[str, bytes]
+        self, client: ApiClient, spec: WorkloadSpec, root_uid: str, sealed: Sealed
     ) -> None:
         """What the pod mounts is there before the Job: a pod that has to wait for its Secret starts a second later."""
-        content, digest = agent_archive()
-        credentials = await make_credentials(spec.id)
-        gpu_labels = await self._gpu_labels(client, spec)
-        secret = secret_manifest(spec, root_uid=root_uid, credentials=credentials, sealed=sealed)
+        (content, digest), credentials, gpu_labels = await asyncio.gather(
+            asyncio.to_thread(agent_archive),
+            make_credentials(spec.id, run_key=sealed.run_key),
+            self._gpu_labels(client, spec),
+        )
+        secret = secret_manifest(spec, root_uid=root_uid, credentials=credentials, sealed=sealed.files)
         job = job_manifest(
-            spec, root_uid=root_uid, archive_digest=digest, sealed_paths=tuple(sealed), gpu_labels=gpu_labels
+            spec,
+            root_uid=root_uid,
+            archive_digest=digest,
+            sealed_paths=tuple(sealed.files),
+            gpu_labels=gpu_labels,
         )
         namespace = spec.placement.namespace
         await asyncio.gather(

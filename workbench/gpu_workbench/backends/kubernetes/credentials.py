@@ -9,16 +9,21 @@ import secrets
 from gpu_workbench.engines.names import CERTIFICATE_KEY, RUN_KEY_KEY, TLS_KEY_KEY, TOKEN_KEY, object_name
 
 
-async def make_credentials(workload_id: str) -> dict[str, bytes]:
-    """The workload's own credentials by their names in its Secret; made off the event loop."""
-    return await asyncio.to_thread(_make, workload_id)
+async def make_credentials(workload_id: str, *, run_key: str = "") -> dict[str, bytes]:
+    """The workload's own credentials by their names in its Secret; made off the event loop.
+
+    Args:
+        workload_id: The workload's id.
+        run_key: The key that its sealed files were signed with; empty to draw one.
+    """
+    return await asyncio.to_thread(_make, workload_id, run_key)
 
 
-def _make(workload_id: str) -> dict[str, bytes]:
+def _make(workload_id: str, run_key: str) -> dict[str, bytes]:
     certificate, key = _self_signed(object_name(workload_id))
     return {
         TOKEN_KEY: secrets.token_urlsafe(32).encode(),
-        RUN_KEY_KEY: secrets.token_bytes(32).hex().encode(),
+        RUN_KEY_KEY: (run_key or secrets.token_hex(32)).encode(),
         CERTIFICATE_KEY: certificate,
         TLS_KEY_KEY: key,
     }

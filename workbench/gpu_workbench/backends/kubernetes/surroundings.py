@@ -9,7 +9,7 @@ from gpu_workbench.backends.kubernetes.client import ApiClient
 from gpu_workbench.backends.kubernetes.resources import CLAIMS, NODES, PODS, QUOTAS, Resource
 from gpu_workbench.core.errors import BackendError, PermissionDenied
 from gpu_workbench.core.model import Phase
-from gpu_workbench.core.objects import at, label, members, name_of, text, uid_of
+from gpu_workbench.core.objects import at, condition, label, members, name_of, text, uid_of
 from gpu_workbench.core.spec import WorkloadSpec
 from gpu_workbench.core.wire import JsonObject
 
@@ -21,7 +21,10 @@ _QUEUES = Resource("kueue.x-k8s.io/v1beta1", "workloads")
 
 
 class Surroundings:
-    """Read on :meth:`refresh`, at most every :data:`INTERVAL`, and only while the workload waits for a node."""
+    """Read on :meth:`refresh`, at most every :data:`INTERVAL`, and only while the workload waits for a node.
+
+    Of a pod that is told to end or is no longer ready, its own node is read: it may have stopped answering.
+    """
 
     def __init__(self, client: ApiClient, spec: WorkloadSpec, *, namespace: str) -> None:
         self._client = client
@@ -38,7 +41,8 @@ class Surroundings:
 
     async def refresh(self, *, phase: Phase, job: JsonObject | None, pods: Sequence[JsonObject]) -> None:
         """Look again if it is time to. What may not be seen, or is not there, is not asked for again."""
-        self.wanted = phase in (Phase.QUEUED, Phase.PENDING)
+        doubted = next((text(pod, "spec", "nodeName") for pod in pods if _in_doubt(pod)), "")
+        self.wanted = phase in (Phase.QUEUED, Phase.PENDING) or bool(doubted)
         now = asyncio.get_running_loop().time()
         if (
             not self.wanted
@@ -47,6 +51,9 @@ class Surroundings:
         ):
             return
         self._looked = now
+        if doubted:
+            self.nodes = await self._list("nodes", NODES, namespace="", fields=f"metadata.name={doubted}")
+            return
         nodes, quotas, claims, gpu_pods, queue = await asyncio.gather(
             self._list("nodes", NODES, namespace=""),
             self._list("quotas", QUOTAS, namespace=self._namespace),
@@ -94,6 +101,14 @@ class Surroundings:
             return None
         except BackendError:
             return None
+
+
+def _in_doubt(pod: JsonObject) -> bool:
+    """Whether its node may be the reason that a pod does not answer, or does not end."""
+    if not text(pod, "spec", "nodeName") or text(pod, "status", "phase") in ("Succeeded", "Failed"):
+        return False
+    was_ready = text(pod, "status", "phase") == "Running" and bool(condition(pod, "Ready", "False"))
+    return was_ready or at(pod, "metadata", "deletionTimestamp") is not None
 
 
 def _holds(pod: JsonObject, resource: str) -> bool:

@@ -135,7 +135,9 @@ class Watcher:
         return next(iter(self._jobs.objects.values()), None)
 
     def _follow_events(self, pods: tuple[JsonObject, ...], *, wanted: bool) -> None:
-        names = [object_name(self._handle.id), *sorted(map(name_of, pods))[:_EVENT_PODS]] if wanted else []
+        claims = {volume.claim for volume in self._handle.spec.volumes}
+        about = [object_name(self._handle.id), *sorted(map(name_of, pods))[:_EVENT_PODS], *sorted(claims)]
+        names = about if wanted else []
         for name in names:
             if name not in self._events:
                 self._events[name] = self._mirror(EVENTS, fields=f"involvedObject.name={name}")
