@@ -30,6 +30,9 @@ class ProjectFiles:
     files: Mapping[str, FileToSeal]
     left_out: tuple[LeftOut, ...] = ()
 
+    def __str__(self) -> str:
+        return f"{len(self.files)} file{'' if len(self.files) == 1 else 's'}"
+
     @property
     def size(self) -> int:
         """Bytes of all of them."""
@@ -164,7 +167,7 @@ def check_size(cargo: Cargo, project: ProjectFiles, *, limit: int | None) -> Non
         return
     parts = [(parcel.name, parcel.encoded.length) for parcel in cargo.parcels]
     if project.files:
-        parts.append((f"{len(project.files)} files of the project", project.size))
+        parts.append((f"{project} of the project", project.size))
     largest = sorted(parts, key=lambda part: part[1], reverse=True)[:3]
     shown = ", ".join(f"{name} {show_bytes(length)}" for name, length in largest)
     raise TooLarge(

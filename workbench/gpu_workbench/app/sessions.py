@@ -18,6 +18,9 @@ from gpu_workbench.core.spec import Handle, WorkloadSpec, contradictions
 ENDING = 30.0
 """Seconds that a session which is ending is waited for before a new one takes its name."""
 
+SETTLE = 2.0
+"""Seconds that a first look at a workload may take."""
+
 
 def new_id() -> str:
     """An id of our own for a workload or a run: 12 hexadecimal digits."""
@@ -114,6 +117,23 @@ class Sessions:
         if former is not None:
             former.said = True
         return Opened(self._follow(backend, handle), started=True, lost=lost)
+
+    async def look(
+        self, backend: Backend, spec: WorkloadSpec, *, asked: Mapping[str, object]
+    ) -> Subscription | None:
+        """The session that :meth:`open` would give, or ``None`` where it would start one.
+
+        Raises:
+            FlagError: a living session is otherwise than asked.
+        """
+        known = self.living(backend, spec.name)
+        if known is None:
+            found = await self._find(backend, spec)
+            known = self._follow(backend, found) if found is not None else None
+        if known is not None:
+            _check(asked, known.handle)
+            await known.settle(SETTLE)
+        return known
 
     async def _find(self, backend: Backend, spec: WorkloadSpec) -> Handle | None:
         """A living session of this notebook that another kernel started."""

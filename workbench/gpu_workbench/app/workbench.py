@@ -21,7 +21,8 @@ from gpu_workbench.app.detached import (
     project_files,
 )
 from gpu_workbench.app.execution import Execution, Sending
-from gpu_workbench.app.sessions import NameLost, Opened, Sessions, new_id
+from gpu_workbench.app.plans import Plan, of_session
+from gpu_workbench.app.sessions import SETTLE, NameLost, Opened, Sessions, new_id
 from gpu_workbench.app.settings import Settings
 from gpu_workbench.app.shipping.names import CellNames, analyse
 from gpu_workbench.app.shipping.outgoing import Cargo, deliver, pack
@@ -30,10 +31,6 @@ from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.core.errors import NotFound, RunNotFound, Unreachable, UsageError, WorkbenchError
 from gpu_workbench.core.model import Kind, Phase, Workload
 from gpu_workbench.core.spec import Handle, RunSpec, WorkloadSpec
-
-SETTLE = 2.0
-"""Seconds that a first look at a workload may take."""
-
 
 STOP_SEEN = 5.0
 """Seconds within which a stopped workload's end is waited for; it ends all the same."""
@@ -156,6 +153,31 @@ class Workbench:
         if not spec.store:
             check_size(Cargo(), package.project, limit=self.backend(backend).sealed_limit)
         return package
+
+    async def plan(
+        self,
+        backend: str,
+        spec: WorkloadSpec,
+        cell: Cell | None,
+        *,
+        asked: Mapping[str, object],
+        project: Path | None = None,
+    ) -> Plan:
+        """What :meth:`open` and :meth:`start` would do. Nothing is started or sent.
+
+        Args:
+            cell: The cell; ``None`` where only the session is meant.
+
+        Raises:
+            SyntaxError, NotPicklable, TooLarge, FlagError: as the real thing would.
+        """
+        names = analyse(cell.source if cell else "")
+        living = await self.sessions.look(self.backend(backend), spec, asked=asked)
+        workload = living.workload if living else Workload(id="")
+        cargo = self.pack(cell, names, workload, former={}) if cell else Cargo()
+        files = await asyncio.to_thread(project_files, project) if project else ProjectFiles({})
+        handle = living.handle if living else None
+        return of_session(spec, living=handle, cargo=cargo, project=files, out=cell.out if cell else ())
 
     def _refuse_elsewhere(self, cargo: Cargo) -> None:
         for session in self.sessions.all():

@@ -20,6 +20,7 @@ from gpu_workbench.surfaces.commands import MAGIC, PROGRAM, Command, parse_comma
 from gpu_workbench.surfaces.help import command_help
 from gpu_workbench.surfaces.here import Here, Request
 from gpu_workbench.surfaces.magics.commands import COMMANDS
+from gpu_workbench.surfaces.magics.dry_run import dry_script
 from gpu_workbench.surfaces.magics.replay import last_lines
 from gpu_workbench.surfaces.picture import explanation_of
 from gpu_workbench.surfaces.plain import PlainOutputs
@@ -74,6 +75,9 @@ def _run(words: list[str]) -> int:
 def run(here: Here, command: Command) -> int:
     """Run a script: its output here as it comes, its exit code as ours."""
     request, package = scripts.pack(here, command)
+    if command.flags.dry_run:
+        print(dry_script(request, command.flags, package, (command.word, *command.rest)))
+        return 0
     lost = not_kept(package.spec, backend=request.backend)
     if lost:
         _say(lost)

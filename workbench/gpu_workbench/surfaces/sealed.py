@@ -15,7 +15,7 @@ def contents(package: Package) -> str:
     if len(package.names) > _LISTED:
         parts.append(f"{len(package.names) - _LISTED} more names")
     if package.project.files:
-        parts.append(f"{len(package.project.files)} files {show_bytes(package.project.size)}")
+        parts.append(f"{package.project} {show_bytes(package.project.size)}")
     return ", ".join(parts)
 
 

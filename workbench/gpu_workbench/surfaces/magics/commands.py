@@ -13,8 +13,11 @@ from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.app.workbench import Workbench
 from gpu_workbench.core.quantities import parse_duration, show_about, show_bytes
 from gpu_workbench.core.spec import DEFAULT_SESSION, Handle
+from gpu_workbench.surfaces import scripts
 from gpu_workbench.surfaces.commands import Command
 from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.magics.detach import launch
+from gpu_workbench.surfaces.magics.dry_run import dry_script, dry_start
 from gpu_workbench.surfaces.picture import pictures, settled, snapshot_of
 from gpu_workbench.surfaces.view import tables
 from gpu_workbench.surfaces.view.tables import NameRow, Rendered
@@ -32,13 +35,31 @@ def overview(here: Here, shell: Any, command: Command) -> Rendered:
     return ls(here, shell, command)
 
 
-def start(here: Here, shell: Any, command: Command) -> Rendered:
+def start(here: Here, shell: Any, command: Command) -> Rendered | None:
     """Start or queue a session and return at once."""
     request = here.request(command.flags)
+    if command.flags.dry_run:
+        print(dry_start(here, request, command.flags))  # noqa: T201
+        return None
     workbench = here.workbench(request.config)
     opened = here.portal.call(workbench.open, request.backend, request.spec, asked=request.asked)
     here.portal.call(settled, opened.subscription)
     return tables.ls([snapshot_of(opened.subscription)])
+
+
+def run(here: Here, shell: Any, command: Command) -> None:
+    """A script as a run of its own, with its output here unless it is detached."""
+    request, package = scripts.pack(here, command)
+    if command.flags.dry_run:
+        words = (command.word, *command.rest)
+        print(dry_script(request, command.flags, package, words))  # noqa: T201
+        return
+    handle = launch(here, shell, request, package, watched=not command.flags.detach)
+    if command.flags.detach:
+        return
+    from gpu_workbench.surfaces.magics.replay import follow_own
+
+    follow_own(here, shell, request, handle)
 
 
 def ls(here: Here, shell: Any, command: Command) -> Rendered:
@@ -53,7 +74,7 @@ def ls(here: Here, shell: Any, command: Command) -> Rendered:
 
 def why(here: Here, shell: Any, command: Command) -> Rendered:
     """One sentence on why it waits, or how it ended."""
-    subscription = _meant(here, command)
+    subscription = _meant(here, command, command.word)
     from gpu_workbench.surfaces.picture import explanation_of
 
     return tables.why(snapshot_of(subscription), explanation_of(subscription))
@@ -61,7 +82,7 @@ def why(here: Here, shell: Any, command: Command) -> Rendered:
 
 def top(here: Here, shell: Any, command: Command) -> Rendered:
     """What it uses now."""
-    return tables.top(_meant(here, command).workload)
+    return tables.top(_meant(here, command, command.word).workload)
 
 
 def logs(here: Here, shell: Any, command: Command) -> None:
@@ -126,7 +147,7 @@ def title(handle: Handle) -> str:
 def keep(here: Here, shell: Any, command: Command) -> None:
     """Put off the end of an idle session."""
     seconds = parse_duration(command.word)
-    subscription = _session(here, command, name=command.words[1] if len(command.words) > 1 else "")
+    subscription = _meant(here, command, command.words[1] if len(command.words) > 1 else "")
 
     async def ask() -> None:
         await (await subscription.channel()).keep(seconds)
@@ -199,11 +220,11 @@ def profiles(here: Here, shell: Any, command: Command) -> None:
         print(f"{name}\n{columns(rows) if rows else '  nothing set: the built-in defaults'}\n")  # noqa: T201
 
 
-def _session(here: Here, command: Command, *, name: str = "") -> Subscription:
+def _session(here: Here, command: Command) -> Subscription:
     """The session a line means: ``--session``, or this notebook's own; found again where another kernel started it."""
     request = here.request(command.flags)
     workbench = here.workbench(request.config)
-    name = name or command.flags.session or DEFAULT_SESSION
+    name = command.flags.session or DEFAULT_SESSION
     found: Subscription = here.portal.call(
         workbench.session, request.backend, name, owner=request.spec.owner, notebook=request.spec.notebook
     )
@@ -211,13 +232,13 @@ def _session(here: Here, command: Command, *, name: str = "") -> Subscription:
     return found
 
 
-def _meant(here: Here, command: Command) -> Subscription:
-    """The run or session that a line names; without a name this notebook's session."""
-    if not command.word:
+def _meant(here: Here, command: Command, word: str) -> Subscription:
+    """The run or session that goes by ``word``; without one this notebook's session."""
+    if not word:
         return _session(here, command)
     request = here.request(command.flags)
     workbench = here.workbench(request.config)
-    handle = here.portal.call(workbench.find, request.backend, command.word, owner=request.spec.owner)
+    handle = here.portal.call(workbench.find, request.backend, word, owner=request.spec.owner)
     found: Subscription = here.portal.call(workbench.follow, request.backend, handle)
     here.portal.call(settled, found)
     return found
@@ -227,7 +248,7 @@ def _replay(here: Here, shell: Any, command: Command, *, follow: bool, tail: int
     from gpu_workbench.surfaces.magics.replay import replay
 
     request = here.request(command.flags)
-    replay(here, shell, request, _meant(here, command), follow=follow, tail=tail)
+    replay(here, shell, request, _meant(here, command, command.word), follow=follow, tail=tail)
 
 
 COMMANDS: Mapping[str, Run] = {
@@ -246,4 +267,5 @@ COMMANDS: Mapping[str, Run] = {
     "result": result,
     "use": use,
     "profiles": profiles,
+    "run": run,
 }

@@ -26,17 +26,22 @@ def run_detached(here: Here, shell: Any, request: Request, cell: Cell) -> None:
     launch(here, shell, request, package)
 
 
-def launch(here: Here, shell: Any, request: Request, package: Package) -> Handle:
-    """Start what was sealed. What cannot be kept of it is said before."""
+def launch(here: Here, shell: Any, request: Request, package: Package, *, watched: bool = False) -> Handle:
+    """Start what was sealed. What cannot be kept of it is said before.
+
+    Args:
+        watched: It is shown from now on, so nobody needs to be told how to find it again.
+    """
     lost = not_kept(package.spec, backend=request.backend)
     if lost:
         note(shell, f"{lost}.")
     handle: Handle = here.portal.call(here.workbench(request.config).launch, request.backend, package)
-    note(
-        shell,
-        f"{sealed(package, handle)}. Neither this kernel nor this notebook is needed any more.",
-        found_again(package),
-    )
+    if not watched:
+        note(
+            shell,
+            f"{sealed(package, handle)}. Neither this kernel nor this notebook is needed any more.",
+            found_again(package),
+        )
     return handle
 
 

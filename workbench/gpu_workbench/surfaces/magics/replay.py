@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+from gpu_workbench.app.outcomes import outcome_of
 from gpu_workbench.app.portal import Pull
 from gpu_workbench.app.replay import Replay
 from gpu_workbench.app.subscriptions import Subscription
+from gpu_workbench.core.errors import WorkbenchError
 from gpu_workbench.core.events import OutputWritten
+from gpu_workbench.core.model import Cause
+from gpu_workbench.core.spec import Handle
 from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.magics.failures import CellInterrupted
 from gpu_workbench.surfaces.magics.outputs import Outputs
 from gpu_workbench.surfaces.picture import snapshot_of
 from gpu_workbench.surfaces.view.bundle import RunView, ipython_publish
@@ -39,6 +45,48 @@ def replay(
             outputs.publish(last_lines(kept, tail))
         if follow:
             view.finish(snapshot_of(following.subscription))
+    finally:
+        here.portal.call(following.close)
+
+
+def follow_own(here: Here, shell: Any, request: Request, handle: Handle) -> None:
+    """Show a run that this cell started until it has ended; the cell's interrupts are the run's.
+
+    Raises:
+        WorkbenchError: it did not end well.
+        CellInterrupted: it was interrupted.
+    """
+    workbench = here.workbench(request.config)
+    following = here.portal.call(Replay.begin, workbench.backend(request.backend), handle)
+    subscription = following.subscription
+    outputs, view = Outputs(shell), RunView(publish=ipython_publish())
+    pull = Pull(here.portal, following.outputs(follow=True))
+    presses = 0
+
+    async def interrupt() -> None:
+        await (await subscription.channel()).interrupt(handle.id, grade=min(presses, 2))
+
+    try:
+        while True:
+            try:
+                taken = pull.take()
+                if taken is None:
+                    break
+                outputs.publish(taken[0])
+                view.update(snapshot_of(subscription))
+            except KeyboardInterrupt:
+                presses += 1
+                if subscription.connected:
+                    with contextlib.suppress(WorkbenchError):  # it is over, or has not begun
+                        here.portal.call(interrupt)
+                else:
+                    here.portal.call(workbench.stop, request.backend, handle)
+        view.finish(snapshot_of(subscription))
+        outcome = outcome_of(subscription)
+        error = outcome.error(handle.spec.name or handle.id) if outcome else None
+        if outcome is not None and error is not None:
+            interrupted = outcome.failure is not None and outcome.failure.cause is Cause.INTERRUPTED
+            raise CellInterrupted(outcome.sentence) if interrupted else error
     finally:
         here.portal.call(following.close)
 
