@@ -25,6 +25,8 @@ class Ran:
     """What a cell left in the notebook: its outputs in order, as a front end gets them."""
 
     status: str = ""
+    count: int = 0
+    """The cell's number, as it stands left of it."""
     outputs: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -99,6 +101,8 @@ class Notebook:
             kind, content = found["msg_type"], found["content"]
             if kind == "status" and content["execution_state"] == "idle":
                 break
+            if kind == "execute_input":
+                ran.count = content["execution_count"]
             if kind in ("stream", "display_data", "update_display_data", "execute_result", "error"):
                 ran.outputs.append({kind: content})
                 if seen is not None:

@@ -37,7 +37,7 @@ def test_the_prompt_and_the_traceback_agree_with_the_notebooks_cell(nb: Notebook
     ran = nb.run("%%gpu\na = 1\nnosuch + a")
     assert ran.status == "error"
     assert ran.error == "NameError: name 'nosuch' is not defined"
-    assert "line 3" in ran.traceback
+    assert f"Cell In[{ran.count}], line 3" in ran.traceback
     assert "----> 3 nosuch + a" in ran.traceback
     assert "gpu_workbench" not in ran.traceback
 
@@ -64,6 +64,7 @@ def test_rich_output_is_the_notebooks_own(nb: Notebook) -> None:
     assert ran.displays[0]["data"]["text/html"] == "<b>bold</b>"
     result = next(output["execute_result"] for output in ran.outputs if "execute_result" in output)
     assert result["data"]["text/html"] == "<i>last</i>"
+    assert result["execution_count"] == ran.count
 
 
 @pytest.mark.parametrize(
