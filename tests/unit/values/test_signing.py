@@ -19,6 +19,7 @@ def test_what_was_signed_is_taken() -> None:
     "forged",
     [
         {"run": "r2"},
+        {"name": "accuracy"},
         {"name": "los", "codec": "sjson"},
         {"codec": "pickle5"},
         {"digest": "cd" * 32},
