@@ -12,14 +12,18 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from gpu_workbench.app.sealing import seal
 from gpu_workbench.backends.kubernetes.backend import KubernetesBackend
 from gpu_workbench.backends.kubernetes.reach import Reach
 from gpu_workbench.backends.kubernetes.rights import RIGHTS, missing_rights, role_yaml
+from gpu_workbench.backends.protocol import Sealed
 from gpu_workbench.core.errors import AdmissionDenied, PermissionDenied, Unreachable, WorkbenchError
-from gpu_workbench.core.model import Phase
+from gpu_workbench.core.model import Kind, Phase
+from gpu_workbench.core.objects import condition
 from gpu_workbench.core.quantities import Gpus
-from gpu_workbench.core.spec import Resources, WorkloadSpec
+from gpu_workbench.core.spec import Placement, Resources, RunSpec, WorkloadSpec
 from gpu_workbench.engines.names import object_name
+from gpu_workbench.engines.status import head_pod
 
 pytestmark = pytest.mark.timeout(180, func_only=True)
 
@@ -33,7 +37,10 @@ async def backend(cluster, namespace):
 
 @pytest.fixture
 def spec(cluster):
-    return WorkloadSpec(id=secrets.token_hex(6), image=cluster.images.worker, resources=Resources(cpus=0.05))
+    real = Placement(node_selector={"kubernetes.io/os": "linux"})  # other tests make nodes that are none
+    return WorkloadSpec(
+        id=secrets.token_hex(6), image=cluster.images.worker, resources=Resources(cpus=0.05), placement=real
+    )
 
 
 def with_resources(spec, **resources):
@@ -223,6 +230,64 @@ async def test_an_api_server_that_goes_away_and_comes_back_is_only_a_gap_in_the_
                 break
         assert facts.agent_ready
     assert (await state_of(backend, handle))["workload"] == spec.id
+    await backend.stop(handle)
+
+
+def detached(spec, cell, *, values=()):
+    """A detached run of a cell: its spec, and what is sealed for it."""
+    key = secrets.token_hex(32)
+    run = RunSpec(id=spec.id, cell=cell)
+    return replace(spec, kind=Kind.JOB), Sealed(files=seal(run, values, key=key.encode()), run_key=key)
+
+
+async def test_a_detached_run_needs_nobody_once_it_is_sealed(backend, spec, cluster):
+    job, sealed = detached(spec, "print('seen in the log')")
+    handle = await backend.start(job, sealed=sealed)
+    await backend.close()  # its notebook is gone before the pod exists
+    later = KubernetesBackend(kubeconfig=str(cluster.kubeconfig), namespace=handle.address["namespace"])
+    facts = await facts_when(later, await later.find(spec.id), running)
+    assert facts.phase is Phase.RUNNING
+    for _ in range(300):
+        if "seen in the log" in await later.logs(handle):
+            break
+        await asyncio.sleep(0.1)
+    assert (await later.logs(handle)).strip() == "seen in the log"
+    await later.stop(handle)
+    await later.close()
+
+
+async def test_a_detached_run_whose_pod_is_deleted_starts_again_from_its_seal(
+    backend, spec, cluster, namespace
+):
+    job, sealed = detached(spec, "import os, time; print('on', os.uname().nodename); time.sleep(600)")
+    handle = await backend.start(job, sealed=sealed)
+    first = (await facts_when(backend, handle, running)).pods[0]["metadata"]["name"]
+    await state_of(backend, handle)
+    cluster.kubectl("-n", namespace, "delete", "pod", first, "--wait=false")
+    facts = await facts_when(
+        backend, handle, lambda facts: facts.agent_ready and head_pod(facts.pods)["metadata"]["name"] != first
+    )
+    assert facts.phase is Phase.RUNNING
+    assert (await state_of(backend, handle))["workload"] == spec.id
+    await backend.stop(handle)
+
+
+async def test_the_users_own_error_is_not_tried_again(backend, spec):
+    job, sealed = detached(spec, "raise SystemError('mine')")
+    handle = await backend.start(job, sealed=sealed)
+    await facts_when(backend, handle, running)
+    await state_of(backend, handle)
+    channel = await backend.open(handle)
+    async with aclosing(channel.journal("")) as journal:
+        async for chunk in journal:
+            if b"RunEnded" in chunk:
+                break
+    await channel.stop("the test has seen enough of its last two minutes")
+    channel.close()
+    facts = await facts_when(backend, handle, lambda facts: facts.phase.ended)
+    assert facts.phase is Phase.FAILED
+    facts = await facts_when(backend, handle, lambda facts: bool(condition(facts.job, "Failed")))
+    assert len(facts.pods) == 1
     await backend.stop(handle)
 
 
