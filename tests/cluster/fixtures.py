@@ -24,7 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "cluster" in getattr(item, "fixturenames", ()):
             item.add_marker("cluster")
-            item.add_marker(pytest.mark.timeout(func_only=True), append=False)
+            if item.get_closest_marker("timeout") is None:  # one of the test's own would be hidden
+                item.add_marker(pytest.mark.timeout(func_only=True))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -174,6 +174,8 @@ def disrupted(case: Case) -> Explanation | None:
         message = quote(text(target, "message"))
         told = ("disrupted", f"The cluster took its pod away ({message or reason})", _AGAIN)
     code, sentence, fix = told
+    if reason == "DeletionByTaintManager" and is_leaving(case.pod):
+        fix = f"If its pod does not end, `%gpu stop --force` gives it up. {_AGAIN}"
     return Explanation(code=code, sentence=sentence, fix=fix, source=source, waits=False)
 
 

@@ -43,7 +43,7 @@ def explain_error(error: Exception) -> Explanation:
     if isinstance(error, PermissionDenied):
         return forbidden(words)
     if isinstance(error, Unreachable):
-        return unreachable(error.why or error.what)
+        return unreachable(words)
     if isinstance(error, Throttled):
         bound = f" for {error.retry_after:g} s" if error.retry_after else ""
         return Explanation(
@@ -99,12 +99,25 @@ def forbidden(message: str) -> Explanation:
     )
 
 
+_NO_ANSWER = re.compile(
+    r"^(the )?api server (is unreachable|unreachable|cannot be reached|(?P<fails>failed))(: )?", re.IGNORECASE
+)
+_ADVICE = re.compile(r"\. (Check|Try|Log|Tell|Ask) .*$", re.DOTALL)
+
+
 def unreachable(why: str) -> Explanation:
-    """No answer from the API server."""
-    words = quote(re.sub(r"^(The )?API server (is )?unreachable:? ?", "", why, flags=re.IGNORECASE))
+    """No answer from the API server, or none that is one.
+
+    Args:
+        why: What the backend's error says, its own advice included.
+    """
+    found = _NO_ANSWER.match(why)
+    words = quote(_ADVICE.sub("", _NO_ANSWER.sub("", why)))
+    fails = found is not None and found["fails"]
     return Explanation(
-        code="api-unreachable",
-        sentence="The cluster's API server cannot be reached" + (f" ({words})" if words else ""),
+        code="api-failing" if fails else "api-unreachable",
+        sentence=f"The cluster's API server {'fails' if fails else 'cannot be reached'}"
+        + (f" ({words})" if words else ""),
         fix="Check the network or VPN and `kubectl get --raw /readyz`; what runs there goes on running",
         source="this machine",
     )
