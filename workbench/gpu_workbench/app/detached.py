@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from gpu_workbench.app.sealing import FileToSeal, seal
 from gpu_workbench.app.sessions import new_id
 from gpu_workbench.app.shipping.outgoing import Cargo
-from gpu_workbench.app.shipping.project import LeftOut, Project
+from gpu_workbench.app.shipping.project import LeftOut, Project, project_folder
 from gpu_workbench.backends.protocol import Sealed
 from gpu_workbench.core.agent_config import AgentConfig
 from gpu_workbench.core.errors import TooLarge, UsageError
@@ -96,29 +96,36 @@ def pack_script(spec: WorkloadSpec, argv: tuple[str, ...], *, in_place: bool) ->
     Args:
         spec: What :func:`as_job` gave.
         argv: The script's path and what follows it.
-        in_place: Run it where it lies, in this process's working directory; otherwise its folder travels with it and is the
-            working directory there.
+        in_place: Run it where it lies, in this process's working directory. Otherwise the project it is in travels with it,
+            and it runs in the same place of that.
 
     Raises:
-        UsageError: there is no such script.
+        UsageError: there is no such script, or it would not travel.
     """
-    path = Path(argv[0])
-    if not path.is_file():
+    script = Path(argv[0])
+    if not script.is_file():
         raise UsageError(f"There is no script {argv[0]}", why=f"looked for it in {Path.cwd()}")
-    command = argv if in_place else (path.name, *argv[1:])
-    project = ProjectFiles({}) if in_place else project_files(path.parent)
-    if not in_place and path.name not in project.files:
-        raise UsageError(f"{path.name} would not travel", why=_why_absent(path.name, project))
+    project = ProjectFiles({})
+    if not in_place:
+        folder = project_folder(Path.cwd())
+        if not script.resolve().is_relative_to(
+            folder
+        ):  # a script from elsewhere: its own folder is all there is
+            folder, spec, argv = script.resolve().parent, replace(spec, work_dir=""), (script.name, *argv[1:])
+        project = project_files(folder)
+        path = script.resolve().relative_to(folder).as_posix()
+        if path not in project.files:
+            raise UsageError(f"{argv[0]} would not travel", why=_why_absent(path, project))
     run = RunSpec(id=spec.id, cell="", name=spec.name, notebook=spec.notebook)
     key = secrets.token_hex(KEY_SIZE)
-    files = seal(run, (), project.files, key=key.encode(), script=command)
+    files = seal(run, (), project.files, key=key.encode(), script=argv)
     return Package(
         spec=spec,
         run=run,
         sealed=Sealed(files=files, run_key=key),
         names={},
         project=project,
-        script=command,
+        script=argv,
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from gpu_workbench.app import incoming
+from gpu_workbench.app.companions import Companion
 from gpu_workbench.app.detached import (
     Package,
     ProjectFiles,
@@ -45,12 +46,14 @@ class Cell:
         out: Names to bring back.
         only: Names to send in place of those it is found to need; ``None`` to find them.
         send: ``False`` to send nothing.
+        beside: Values that travel with it though the notebook has no such names.
     """
 
     source: str
     out: tuple[str, ...] = ()
     only: tuple[str, ...] | None = None
     send: bool = True
+    beside: Mapping[str, object] = field(default_factory=dict, repr=False)
     magic: str = ""
     count: int = 0
     cell_id: str = ""
@@ -81,6 +84,7 @@ class Workbench:
     make_backend: Callable[[str], Backend]
     sessions: Sessions = field(default_factory=Sessions)
     _backends: dict[str, Backend] = field(default_factory=dict)
+    _companions: dict[str, Companion] = field(default_factory=dict)
 
     def backend(self, name: str) -> Backend:
         """The backend of that name, made once."""
@@ -103,15 +107,30 @@ class Workbench:
         """
         names = analyse(cell.source)
         opened = await self.open(backend, spec, asked=asked)
-        run = run_of(cell, id=new_id(), notebook=spec.notebook)
-        former = self.sessions.former(self.backend(backend), spec.name)
+        return Started(
+            self.execution(opened.subscription, cell, names, notebook=spec.notebook), opened, names
+        )
+
+    def execution(
+        self, session: Subscription, cell: Cell, names: CellNames, *, notebook: str = ""
+    ) -> Execution:
+        """The execution of a cell in a session, not begun."""
+        run = run_of(cell, id=new_id(), notebook=notebook)
+        former = self.sessions.former(session.backend, session.handle.spec.name)
 
         async def prepare(session: Subscription, sending: Sending) -> None:
             cargo = self.pack(cell, names, session.workload, former=former.names if former else {})
             _refuse_lost(cargo, former.sentence if former else "its process was restarted")
             await deliver(cargo, await session.channel(), run=run.id, progress=sending.moved)
 
-        return Started(Execution(opened.subscription, run, prepare), opened, names)
+        return Execution(session, run, prepare)
+
+    def companion(self, session: Subscription, *, fresh: bool = False) -> Companion:
+        """What keeps a session in step with the project; made once for each."""
+        found = self._companions.get(session.handle.id)
+        if found is None:
+            found = self._companions[session.handle.id] = Companion(session.handle, fresh=fresh)
+        return found
 
     async def seal(
         self, backend: str, spec: WorkloadSpec, cell: Cell, *, project: Path | None = None
@@ -196,15 +215,16 @@ class Workbench:
 
     def pack(self, cell: Cell, names: CellNames, workload: Workload, *, former: Mapping[str, str]) -> Cargo:
         """What would travel for ``cell``; see :func:`gpu_workbench.app.shipping.outgoing.pack`."""
-        return pack(
-            names,
-            namespace=self.namespace,
-            workload=workload,
-            former=former,
-            only=cell.only,
-            send=cell.send,
-            limit=self.settings.values_limit,
-        )
+        with beside(self.namespace, cell.beside):
+            return pack(
+                names,
+                namespace=self.namespace,
+                workload=workload,
+                former=former,
+                only=cell.only,
+                send=cell.send,
+                limit=self.settings.values_limit,
+            )
 
     async def fetch(
         self,
@@ -224,10 +244,15 @@ class Workbench:
         session: Subscription,
         names: tuple[str, ...],
         *,
+        values: Mapping[str, object] | None = None,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> Cargo:
-        """Send names to the session now, whether or not they have changed."""
-        cell = Cell(source="", only=names)
+        """Send names to the session now, whether or not they have changed.
+
+        Args:
+            values: What they are; the notebook's own where not given.
+        """
+        cell = Cell(source="", only=names, beside=values or {})
         cargo = self.pack(cell, analyse(""), Workload(id=session.handle.id), former={})
         await deliver(cargo, await session.channel(), run="", progress=progress)
         return cargo
@@ -329,6 +354,19 @@ def run_of(cell: Cell, *, id: str, notebook: str) -> RunSpec:
         magic=cell.magic,
         count=cell.count,
     )
+
+
+@contextlib.contextmanager
+def beside(namespace: dict[str, Any], values: Mapping[str, object]) -> Iterator[None]:
+    """``namespace`` with further values in it for a moment: functions are told to be the notebook's by this very dict."""
+    before = {name: namespace[name] for name in values if name in namespace}
+    namespace.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            namespace.pop(name, None)
+        namespace.update(before)
 
 
 def matching(handles: list[Handle], word: str) -> list[Handle]:
