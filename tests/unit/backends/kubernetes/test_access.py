@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from gpu_workbench.backends.kubernetes import access as access_module
 from gpu_workbench.backends.kubernetes.access import load_access
 from gpu_workbench.backends.kubernetes.client import ApiClient
+from gpu_workbench.backends.kubernetes.credentials import make_credentials
 from gpu_workbench.backends.kubernetes.resources import CONFIG_MAPS
 from gpu_workbench.core.errors import PermissionDenied, ProfileError
 from tests.unit.backends.kubernetes.api_server import Fault
@@ -104,3 +106,20 @@ async def test_importing_the_backend_does_not_import_the_official_client():
     code = f"import sys, gpu_workbench.backends.kubernetes.backend; print({loaded})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_inside_a_pod_its_own_token_is_used_and_read_anew(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(access_module, "_POD_FOLDER", tmp_path)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nothing"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    with pytest.raises(ProfileError, match="This pod cannot talk to its cluster"):
+        await load_access()
+    (tmp_path / "namespace").write_text("team\n")
+    (tmp_path / "token").write_text("first\n")
+    (tmp_path / "ca.crt").write_bytes((await make_credentials("0" * 12))["tls.crt"])
+    access = await load_access()
+    assert (access.in_cluster, access.namespace, access.server) == (True, "team", "https://[fd00::1]:443")
+    assert await access.authorization() == "Bearer first"
+    (tmp_path / "token").write_text("second\n")
+    assert await access.authorization() == "Bearer second"

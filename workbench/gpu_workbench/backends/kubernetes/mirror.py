@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 
 from gpu_workbench.backends.kubernetes.answers import Expired
 from gpu_workbench.backends.kubernetes.client import ApiClient, Change
 from gpu_workbench.backends.kubernetes.resources import Resource
-from gpu_workbench.core.errors import BackendError, PermissionDenied
+from gpu_workbench.core.errors import PermissionDenied, WorkbenchError
 from gpu_workbench.core.objects import uid_of
 from gpu_workbench.core.wire import JsonObject
 
+_SHORT = 1.0
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 5.0
 _FORBIDDEN_PAUSE = 60.0
@@ -46,7 +48,7 @@ class Mirror:
         self._on_change = on_change
         self.objects: dict[str, JsonObject] = {}
         self.synced = False
-        self.error: BackendError | None = None
+        self.error: WorkbenchError | None = None
         """Why nothing newer is seen; ``None`` while the view is good."""
 
     async def run(self) -> None:
@@ -54,6 +56,7 @@ class Mirror:
         failures = 0
         version = ""
         while True:
+            begun = time.monotonic()
             try:
                 if not version:
                     version = await self._list()
@@ -62,9 +65,11 @@ class Mirror:
                     self._apply(change)
                     failures = 0
                 self._succeeded()  # the server ends every watch after some minutes
+                if time.monotonic() - begun < _SHORT:  # and something between us and it, perhaps at once
+                    await asyncio.sleep(_FIRST_PAUSE)
             except Expired:
                 version = ""
-            except BackendError as error:
+            except WorkbenchError as error:
                 self.error = error
                 self._on_change()
                 failures += 1
@@ -94,7 +99,7 @@ class Mirror:
             self._on_change()
 
 
-def _pause(error: BackendError, failures: int) -> float:
+def _pause(error: WorkbenchError, failures: int) -> float:
     if isinstance(error, PermissionDenied):
         return _FORBIDDEN_PAUSE
     asked = getattr(error, "retry_after", None)

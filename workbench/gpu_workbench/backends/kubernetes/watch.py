@@ -66,6 +66,7 @@ class Watcher:
         last: Facts | None = None
         while True:
             self._changed.clear()
+            self._check_tasks()
             if self._known():
                 await self._read_root()
                 facts = await self._facts()
@@ -161,7 +162,15 @@ class Watcher:
         )
 
     def _start(self, key: str, mirror: Mirror) -> None:
-        self._tasks[key] = asyncio.create_task(mirror.run(), name=f"watch {key} of {self._handle.id}")
+        task = asyncio.create_task(mirror.run(), name=f"watch {key} of {self._handle.id}")
+        task.add_done_callback(lambda _: self._changed.set())
+        self._tasks[key] = task
+
+    def _check_tasks(self) -> None:
+        """A mirror never ends by itself: if one has, that is a fault of ours, and must not look like silence."""
+        for task in self._tasks.values():
+            if task.done():
+                task.result()
 
 
 def event_time(event: JsonObject) -> str:
