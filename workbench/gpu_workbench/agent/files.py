@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
+import shutil
 import stat
 import tempfile
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from gpu_workbench.core.sealed import content_hash
 from gpu_workbench.core.wire import Json, JsonObject
 from gpu_workbench.transport.server import HttpError
-from gpu_workbench.transport.tar import stays_inside
+from gpu_workbench.transport.tar import BadArchive, stays_inside, unpack
+
+ReadInto = Callable[[memoryview], Awaitable[int]]
 
 _HASH = re.compile(r"[0-9a-f]{16,128}")
 
@@ -66,7 +71,7 @@ class Mirror:
         folders = manifest.get("paths")
         if not isinstance(folders, list):
             return []
-        return [str(self.work_dir if path == "." else self.work_dir / _relative(path)) for path in folders]
+        return [str(self.work_dir / str(path)) for path in folders]
 
     def put(self, digest: str, content: bytes) -> None:
         """Hold a content.
@@ -77,6 +82,25 @@ class Mirror:
         if not _HASH.fullmatch(digest) or content_hash(content) != digest:
             raise HttpError(400, "bad-hash", "The content is not what its hash says")
         _write(self.contents / digest, content, 0o600)
+
+    async def put_all(self, readinto: ReadInto, *, length: int) -> None:
+        """Hold many contents: a stream of tar whose files are named by their hashes.
+
+        Raises:
+            HttpError: 400, it is none, or a content is not what its hash says.
+        """
+        folder = Path(tempfile.mkdtemp(dir=self.contents, prefix="incoming-"))
+        try:
+            await unpack(readinto, folder, length=length)
+            await asyncio.to_thread(self._hold_all, folder)
+        except (BadArchive, OSError) as error:
+            raise HttpError(400, "bad-archive", str(error)) from None
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _hold_all(self, folder: Path) -> None:
+        for path in folder.iterdir():
+            self.put(path.name, path.read_bytes())
 
     def commit(self, manifest: JsonObject) -> list[str]:
         """Write what differs from the wanted mirror and remove what it names; returns the paths touched.

@@ -52,6 +52,7 @@ class Routes:
             ("GET", re.compile("/v1/values/([^/]+)"), self._get_value),
             ("POST", re.compile("/v1/files/(missing|commit)"), self._files),
             ("PUT", re.compile("/v1/files/([0-9a-f]+)"), self._put_file),
+            ("PUT", re.compile("/v1/files"), self._put_files),
             ("GET", re.compile("/v1/archive"), self._get_archive),
             ("PUT", re.compile("/v1/archive"), self._put_archive),
             ("POST", re.compile("/v1/imports/missing"), self._imports),
@@ -124,7 +125,7 @@ class Routes:
         limit = self._service.config.values_limit
         if request.length > limit:
             raise HttpError(413, "too-large", f"{part} has {request.length} bytes; {limit} are accepted")
-        if not part.isidentifier():
+        if not all(name.isidentifier() for name in part.split(",")):
             raise HttpError(400, "bad-request", f"{part!r} is not a variable's name")
         await self._service.payload.put_value(
             name=part,
@@ -172,6 +173,14 @@ class Routes:
     async def _put_file(self, request: Request, part: str) -> Response:
         content = await request.body(limit=self._service.config.values_limit)
         await asyncio.to_thread(self._service.mirror.put, part, content)
+        return Response.of({}, status=201)
+
+    async def _put_files(self, request: Request, part: str) -> Response:
+        try:
+            await self._service.mirror.put_all(request.readinto, length=request.length)
+        except HttpError:
+            await read_away(request)
+            raise
         return Response.of({}, status=201)
 
     async def _get_archive(self, request: Request, part: str) -> Response:

@@ -30,6 +30,7 @@ class Step:
         run: The run as far as it is known; ``None`` before it was accepted.
         explanation: Why it waits, while it waits.
         sending: (name, bytes sent, bytes in all) of a value on its way.
+        notes: What the user should read, about what was sent.
         over: The run is over; nothing follows.
     """
 
@@ -39,14 +40,16 @@ class Step:
     run: RunState | None = None
     explanation: Explanation | None = None
     sending: tuple[str, int, int] | None = None
+    notes: tuple[str, ...] = ()
     over: bool = False
 
 
 @dataclass
 class Sending:
-    """What is being sent right now; written by the sender, read by the steps."""
+    """What is being sent right now, and what there is to say of it; written by the sender, read by the steps."""
 
     now: tuple[str, int, int] | None = None
+    notes: list[str] = field(default_factory=list)
 
     def moved(self, name: str, sent: int, length: int) -> None:
         """Note progress."""
@@ -179,7 +182,8 @@ class Execution:
         sending: tuple[str, int, int] | None = None,
         may_end: bool = False,
     ) -> Step:
-        run = self.run
+        run, notes = self.run, tuple(self._sending.notes)
+        self._sending.notes.clear()
         return Step(
             workload=self.session.workload,
             outputs=outputs,
@@ -187,6 +191,7 @@ class Execution:
             run=run,
             explanation=explanation,
             sending=sending,
+            notes=notes,
             over=may_end and run is not None and run.phase.ended,
         )
 

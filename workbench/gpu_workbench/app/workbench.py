@@ -107,6 +107,7 @@ class Workbench:
         """
         names = analyse(cell.source)
         opened = await self.open(backend, spec, asked=asked)
+        self.companion(opened.subscription, fresh=opened.started)
         return Started(
             self.execution(opened.subscription, cell, names, notebook=spec.notebook), opened, names
         )
@@ -121,7 +122,17 @@ class Workbench:
         async def prepare(session: Subscription, sending: Sending) -> None:
             cargo = self.pack(cell, names, session.workload, former=former.names if former else {})
             _refuse_lost(cargo, former.sentence if former else "its process was restarted")
-            await deliver(cargo, await session.channel(), run=run.id, progress=sending.moved)
+            channel = await session.channel()
+            sending.notes += await self.companion(session).prepare(
+                channel,
+                names,
+                cell.source,
+                modules=cargo.modules,
+                generation=session.workload.generation,
+                offset=1 if cell.magic else 0,
+                progress=sending.moved,
+            )
+            await deliver(cargo, channel, run=run.id, progress=sending.moved)
 
         return Execution(session, run, prepare)
 

@@ -128,6 +128,13 @@ class Channel:
         )
         await self._checked(reply)
 
+    async def put_files(
+        self, *, chunks: Iterable[Buffer], length: int, progress: Callable[[int], None] | None = None
+    ) -> None:
+        """Send many contents at once, as a stream of tar whose files are named by their hashes."""
+        reply = await self._client.request("PUT", "/v1/files", body=chunks, length=length, progress=progress)
+        await self._checked(reply)
+
     async def commit_files(self, manifest: JsonObject) -> JsonObject:
         """Lay a mirror out in the working directory."""
         return await self._json("POST", "/v1/files/commit", form=manifest)

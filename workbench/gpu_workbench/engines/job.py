@@ -61,6 +61,9 @@ SEALED_LIMIT = 768 * 2**10
 """Bytes of sealed files that a Secret is given; Kubernetes takes 1 MiB of data in one."""
 
 
+PROJECT = PurePosixPath(SCRATCH, "work")
+"""Where the project is mirrored to."""
+
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
@@ -102,7 +105,8 @@ def agent_config(spec: WorkloadSpec) -> AgentConfig:
         kind=spec.kind,
         workload=spec.id,
         state_dir=f"{SCRATCH}/state",
-        work_dir=f"{SCRATCH}/work",
+        work_dir=_work_dir(spec),
+        project_dir=str(PROJECT),
         listen=Listen(port=DEFAULT_PORT),
         rank_env="JOB_COMPLETION_INDEX",
         ranks=nodes(spec),
@@ -118,6 +122,20 @@ def agent_config(spec: WorkloadSpec) -> AgentConfig:
         termination_file="/dev/termination-log",
         python=spec.python,
     )
+
+
+def _work_dir(spec: WorkloadSpec) -> str:
+    """The notebook's folder within the mirrored project.
+
+    Raises:
+        UsageError: it leads out of it.
+    """
+    place = PurePosixPath(spec.work_dir)
+    if place.is_absolute() or ".." in place.parts:
+        raise UsageError(
+            f"{spec.work_dir} is no folder of the project", why="a working directory in a pod lies within it"
+        )
+    return str(PROJECT / place)
 
 
 def archive_manifest(content: bytes, digest: str) -> JsonObject:

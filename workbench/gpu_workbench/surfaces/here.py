@@ -12,6 +12,7 @@ from gpu_workbench.app import config as configuration
 from gpu_workbench.app.notebook import find_notebook, local_owner
 from gpu_workbench.app.portal import Portal, portal
 from gpu_workbench.app.profiles import Profile, pick, read_profiles
+from gpu_workbench.app.shipping.project import project_folder as mirrored_folder
 from gpu_workbench.app.workbench import Workbench
 from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.core.spec import WorkloadSpec
@@ -71,8 +72,7 @@ class Here:
             owner=owner,
             notebook=find_notebook(owner=local_owner(), namespace=self.namespace).id,
         )
-        if config.settings.backend == "local":
-            spec = replace(spec, work_dir=str(Path.cwd()))
+        spec = replace(spec, work_dir=work_dir(Path.cwd(), backend=config.settings.backend))
         named = profile if flags.profile else None
         asked = workload_fields(flags, profile=named, backend=config.settings.backend)
         return Request(config, profile, spec, asked)
@@ -95,6 +95,14 @@ class Here:
             made = self._workbenches[key] = Workbench(settings, self.namespace, make)
         made.settings = settings
         return made
+
+
+def work_dir(folder: Path, *, backend: str) -> str:
+    """Where code runs: in ``folder`` itself on this machine, elsewhere in its place within the mirrored project."""
+    if backend == "local":
+        return str(folder)
+    place = folder.resolve().relative_to(mirrored_folder(folder)).as_posix()
+    return "" if place == "." else place
 
 
 def make_backend(name: str, *, config: configuration.Config) -> Backend:

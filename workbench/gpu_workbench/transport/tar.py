@@ -14,7 +14,7 @@ import socket
 import stat
 import tarfile
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -104,6 +104,30 @@ def pack(source: Path) -> Packed:
     size = sum(info.size for info, _ in found if info.isreg())
     length = sum(len(_header(info)) + _padded(info.size) for info, _ in found) + len(_END)
     return Packed(tuple(found), tuple(skipped), length, size)
+
+
+def contents_length(sizes: Iterable[tuple[str, int]]) -> int:
+    """Bytes that :func:`contents` will give for names and sizes."""
+    return _BLOCK + sum(len(_header(_named(name, size))) + _padded(size) for name, size in sizes) + len(_END)
+
+
+def contents(items: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
+    """Contents as files of a folder, as a stream; the contents are taken one after the other."""
+    root = tarfile.TarInfo(ROOT)
+    root.type, root.mode = tarfile.DIRTYPE, 0o700
+    yield _header(root)
+    for name, data in items:
+        yield _header(_named(name, len(data)))
+        yield data
+        if rest := _padded(len(data)) - len(data):
+            yield bytes(rest)
+    yield _END
+
+
+def _named(name: str, size: int) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info
 
 
 async def unpack(readinto: Callable[[memoryview], Awaitable[int]], target: Path, *, length: int) -> Unpacked:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import builtins
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gpu_workbench.app.shipping.names import CellNames
-from gpu_workbench.app.shipping.selection import RemoteName, Selection, select
+from gpu_workbench.app.shipping.parcels import Packer, Parcel, choose
+from gpu_workbench.app.shipping.selection import RemoteName, Selection
 from gpu_workbench.backends.channel import Channel
 from gpu_workbench.core.errors import FlagError, TooLarge
 from gpu_workbench.core.model import Workload
 from gpu_workbench.core.quantities import show_bytes
-from gpu_workbench.values.codecs import Encoded, encode
-from gpu_workbench.values.fingerprint import fingerprint
-
-
-@dataclass(frozen=True)
-class Parcel:
-    """A name ready to travel: its value as bytes, and the digest it will be known by."""
-
-    name: str
-    line: int
-    encoded: Encoded
-    digest: str
+from gpu_workbench.values.codecs import encode
 
 
 @dataclass(frozen=True)
@@ -37,6 +28,12 @@ class Cargo:
 
     parcels: tuple[Parcel, ...] = ()
     selection: Selection = field(default_factory=Selection)
+
+    @property
+    def modules(self) -> dict[str, int]:
+        """Top-level modules that have to be there for it, with the line that reads each; 0 where a function does."""
+        found = self.selection.modules.values()
+        return {module.partition(".")[0]: 0 for module in found}
 
     @property
     def size(self) -> int:
@@ -73,57 +70,60 @@ def pack(
     if not send:
         return Cargo()
     reads = dict(names.reads) if only is None else dict.fromkeys(only, 0)
-    digests: dict[str, str | None] = {}
-
-    def digest(name: str) -> str | None:
-        if name not in digests:
-            digests[name] = fingerprint(namespace[name])
-        return digests[name]
-
     if only is not None and (absent := [name for name in only if name not in namespace]):
         raise FlagError(f"--in names {', '.join(absent)}, which is not defined here")
-    selection = _select(reads, namespace, workload, former, digest)
-    known = {name: info.digest for name, info in workload.names.items()}
-    modules = {name: f"module {module}" for name, module in selection.modules.items()}
-    wanted = dict(selection.names) | {name: 0 for name, mark in modules.items() if known.get(name) != mark}
-    parcels = tuple(
-        _parcel(name, line, namespace=namespace, digest=modules.get(name) or digest(name) or "", limit=limit)
-        for name, line in wanted.items()
+    packer = Packer(namespace, python=_python_of(workload))
+    generation = workload.generation + 1
+    selection = choose(
+        reads,
+        packer=packer,
+        builtins=vars(builtins).keys(),
+        remote=_remote(workload, former, generation=generation),
+        generation=generation,
     )
+    parcels = (*_modules(selection, namespace, workload), *packer.pack(selection.names))
+    for parcel in parcels:
+        _check_size(parcel, limit)
     return Cargo(parcels=parcels, selection=selection)
 
 
-def _select(
-    reads: Mapping[str, int],
-    namespace: Mapping[str, object],
-    workload: Workload,
-    former: Mapping[str, str],
-    digest: Callable[[str], str | None],
-) -> Selection:
-    generation = workload.generation + 1
+def _python_of(workload: Workload) -> tuple[int, int]:
+    """The session's major and minor version of Python; this one's where it is not known yet."""
+    head = workload.ranks.get(0)
+    parts = head.python.split(".")[:2] if head else []
+    if len(parts) == 2 and all(part.isdecimal() for part in parts):
+        return int(parts[0]), int(parts[1])
+    return sys.version_info[:2]
+
+
+def _remote(workload: Workload, former: Mapping[str, str], *, generation: int) -> dict[str, RemoteName]:
+    """The session's table of names, with those that were lost."""
     remote = {name: RemoteName(generation=0, run=run) for name, run in {**former, **workload.lost}.items()}
     for name, info in workload.names.items():
         run = workload.bound_by.get(name, "")
         remote[name] = RemoteName(digest=info.digest, generation=generation, run=run)
-    return select(
-        reads,
-        namespace=namespace,
-        builtins=vars(builtins).keys(),
-        remote=remote,
-        generation=generation,
-        digest=digest,
-    )
+    return remote
 
 
-def _parcel(name: str, line: int, *, namespace: Mapping[str, object], digest: str, limit: int) -> Parcel:
-    encoded = encode(namespace[name], name=name, namespace=namespace)
-    if encoded.length > limit:
+def _modules(selection: Selection, namespace: Mapping[str, object], workload: Workload) -> list[Parcel]:
+    """Imported modules travel as their names, once; before the values, which may need them to be made."""
+    parcels = []
+    for name, module in selection.modules.items():
+        mark = f"module {module}"
+        known = workload.names.get(name)
+        if known is None or known.digest != mark:
+            encoded = encode(namespace[name], name=name, namespace=namespace)
+            parcels.append(Parcel(names=(name,), encoded=encoded, digests={name: mark}))
+    return parcels
+
+
+def _check_size(parcel: Parcel, limit: int) -> None:
+    if parcel.encoded.length > limit:
         raise TooLarge(
-            f"{name} has {show_bytes(encoded.length)}",
+            f"{parcel.name} has {show_bytes(parcel.encoded.length)}",
             why=f"values of up to {show_bytes(limit)} are sent (values-limit)",
             fix="Put it on a volume or into a store and read it there, or raise values-limit",
         )
-    return Parcel(name=name, line=line, encoded=encoded, digest=digest)
 
 
 async def deliver(
@@ -149,6 +149,6 @@ async def deliver(
             length=parcel.encoded.length,
             chunks=parcel.encoded.chunks,
             run=run,
-            digest=parcel.digest,
+            digest=",".join(parcel.digests[name] for name in parcel.names),
             progress=moved,
         )

@@ -7,7 +7,6 @@ installs), which are laid into :data:`OUTSIDE`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import time
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gpu_workbench.app.shipping.ignoring import SETTLED, Ignoring
+from gpu_workbench.core.sealed import content_hash
 
 TOTAL_LIMIT = 100 * 2**20
 FILE_LIMIT = 20 * 2**20
@@ -30,7 +30,7 @@ class FileEntry:
     """One file of the mirror.
 
     Args:
-        hash: 40 hexadecimal digits (BLAKE2b) of the content; of a link, of where it points.
+        hash: :func:`~gpu_workbench.core.sealed.content_hash` of the content; of a link, of where it points.
         mode: As git has it: 0o100644, 0o100755 for what can be executed, 0o120000 for a link.
         size: Bytes.
     """
@@ -164,7 +164,7 @@ class Project:
         full = self._sources.get(wanted)
         if full is not None:
             data = _content(full)
-            if _hash(data) == wanted:
+            if content_hash(data) == wanted:
                 return data
         raise FileNotFoundError(f"a file of {self.folder} changed while it was being sent")
 
@@ -225,9 +225,9 @@ class Project:
         if stat.S_ISLNK(state.st_mode):
             target = os.path.normpath(os.path.join(os.path.dirname(path), os.fsdecode(data)))  # noqa: PTH118, PTH120
             inside = not target.startswith(("/", ".."))
-            return FileEntry(_hash(data) if inside else "", _LINK, len(data))
+            return FileEntry(content_hash(data) if inside else "", _LINK, len(data))
         mode = _EXECUTABLE if state.st_mode & 0o100 else _FILE
-        return FileEntry(_hash(data), mode, len(data))
+        return FileEntry(content_hash(data), mode, len(data))
 
 
 def _content(full: str) -> bytes:
@@ -235,10 +235,6 @@ def _content(full: str) -> bytes:
         return os.fsencode(os.readlink(full))  # noqa: PTH115
     with open(full, "rb") as file:  # noqa: PTH123
         return file.read()
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=20).hexdigest()
 
 
 def _mib(size: int) -> str:

@@ -94,6 +94,8 @@ class CellRun:
 
     def _draw(self, execution: Execution, step: Step) -> None:
         self._last = step
+        if step.notes:
+            note(self._shell, *step.notes)
         self._outputs.publish(step.outputs)
         if not step.over:
             self._view.update(self._snapshot(execution, step))
