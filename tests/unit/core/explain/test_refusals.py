@@ -16,6 +16,7 @@ from gpu_workbench.core.errors import (
     WorkbenchError,
 )
 from gpu_workbench.core.explain import explain, explain_error
+from gpu_workbench.core.facts import Facts
 from gpu_workbench.core.model import Phase
 from tests.unit.core.explain.recorded import recorded
 
@@ -93,3 +94,8 @@ def test_when_nothing_newer_can_be_seen_that_is_what_is_said() -> None:
     assert told.code == "no-permission"
     ended = explain(replace(facts, error="API server unreachable", phase=Phase.FAILED), spec=spec)
     assert ended is None or ended.code != "api-unreachable"
+    never = explain(
+        Facts(phase=Phase.LOST, error="The API server cannot be reached: no route. Check it"), spec=spec
+    )
+    assert never is not None
+    assert never.sentence == "The cluster's API server cannot be reached (no route)"

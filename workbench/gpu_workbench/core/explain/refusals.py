@@ -125,8 +125,9 @@ def unreachable(why: str) -> Explanation:
 
 def unseen(case: Case) -> Explanation | None:
     """Nothing newer can be seen of the workload."""
-    error = case.facts.error
-    if not error or case.facts.phase.ended:
+    error, facts = case.facts.error, case.facts
+    seen = facts.job is not None or bool(facts.pods) or facts.record is not None
+    if not error or (facts.phase.ended and seen):  # an end that was seen stays one
         return None
     refused = _FORBIDDEN.search(error) or _NO_RIGHT.search(error) or _NO_LOGIN.search(error)
     return forbidden(error) if refused else unreachable(error)
