@@ -3,9 +3,35 @@
 ``%load_ext gpu_workbench`` in a notebook, or ``import gpu_workbench as gw`` anywhere.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from gpu_workbench.__about__ import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from gpu_workbench.core import errors
+    from gpu_workbench.surfaces.sdk import aio
+    from gpu_workbench.surfaces.sdk.blocking import Run, Session, attach, list, remote, session, submit
+
+__all__ = ["Run", "Session", "__version__", "aio", "attach", "errors", "list", "remote", "session", "submit"]
+
+_API = "gpu_workbench.surfaces.sdk.blocking"
+_MODULES = {"aio": "gpu_workbench.surfaces.sdk.aio", "errors": "gpu_workbench.core.errors"}
+
+
+def __getattr__(name: str) -> object:
+    """Imported when it is first used, so that ``import gpu_workbench`` costs nothing."""
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
+    if name in __all__:
+        return getattr(importlib.import_module(_API), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> object:
+    return __all__
 
 
 def load_ipython_extension(shell: object) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import functools
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,11 +15,17 @@ from gpu_workbench.app.notebook import find_notebook, local_owner
 from gpu_workbench.app.portal import Portal, portal
 from gpu_workbench.app.profiles import Profile, pick, read_profiles
 from gpu_workbench.app.shipping.project import project_folder as mirrored_folder
+from gpu_workbench.app.twins import Twins
 from gpu_workbench.app.workbench import Workbench
 from gpu_workbench.backends.protocol import Backend
-from gpu_workbench.core.spec import WorkloadSpec
+from gpu_workbench.core.errors import WorkbenchError
+from gpu_workbench.core.model import Workload
+from gpu_workbench.core.spec import Handle, WorkloadSpec
 from gpu_workbench.surfaces.flags import CellFlags
 from gpu_workbench.surfaces.request import asked_settings, build_spec, workload_fields
+
+KNOWN_WITHIN = 1.0
+"""Seconds that completion waits for the names of runs."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,7 @@ class Here:
     namespace: dict[str, Any]
     used: dict[str, str] = field(default_factory=dict)
     portal: Portal = portal
+    twins: Twins = field(default_factory=Twins)
     _workbenches: dict[tuple[str, ...], Workbench] = field(default_factory=dict)
 
     def config(self, flags: Mapping[str, str] | None = None) -> configuration.Config:
@@ -95,6 +104,56 @@ class Here:
             made = self._workbenches[key] = Workbench(settings, self.namespace, make)
         made.settings = settings
         return made
+
+
+_shared: dict[int, Here] = {}
+
+
+def shared(namespace: dict[str, Any] | None = None) -> Here:
+    """The one that all surfaces of this process share, so that they know the same sessions.
+
+    Args:
+        namespace: The notebook's globals; those of the running IPython shell, else of ``__main__``, where not given.
+    """
+    if namespace is None:
+        namespace = _globals_here()
+    return _shared.setdefault(id(namespace), Here(namespace))
+
+
+def _globals_here() -> dict[str, Any]:
+    if "IPython" in sys.modules:
+        from IPython.core.getipython import get_ipython
+
+        shell = get_ipython()
+        if shell is not None:
+            found: dict[str, Any] = shell.user_ns
+            return found
+    return vars(sys.modules["__main__"])
+
+
+    def living(self) -> list[tuple[Handle, Workload]]:
+        """The sessions that this process uses, as far as it knows them now."""
+        sessions = (known for workbench in self._workbenches.values() for known in workbench.sessions.all())
+        return [(session.handle, session.workload) for session in sessions]
+
+    def known(self) -> tuple[list[str], list[str], list[str]]:
+        """For completion: names and ids of runs, names of profiles, and names of sessions. What takes long is left out."""
+        sessions = [handle.spec.name for handle, _ in self.living()]
+        try:
+            config = self.config()
+            profiles = [*read_profiles(config.files)]
+            listing = self.portal.submit(self._runs(config))
+            runs = listing.result(KNOWN_WITHIN)
+        except (WorkbenchError, concurrent.futures.TimeoutError):
+            return [], [], sessions
+        return runs, profiles, sessions
+
+    async def _runs(self, config: configuration.Config) -> list[str]:
+        backend = self.workbench(config).backend(config.settings.backend)
+        find: Any = getattr(backend, "owner", None)
+        owner = await find() if find is not None else local_owner()
+        found = await backend.list(owner=owner)
+        return [name for handle in found for name in (handle.spec.name, handle.id) if name]
 
 
 def work_dir(folder: Path, *, backend: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 
 from gpu_workbench.core.errors import WorkbenchError
+from gpu_workbench.surfaces.magics.hooks import Hooks
 
 
 @magics_class
@@ -16,14 +17,15 @@ class GpuMagics(Magics):  # type: ignore[misc]
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self._here: Any = None
+        Hooks(shell, lambda: self._here).register()
 
     @property
     def here(self) -> Any:
         """This process as the workbench knows it."""
         if self._here is None:
-            from gpu_workbench.surfaces.here import Here
+            from gpu_workbench.surfaces.here import shared
 
-            self._here = Here(self.shell.user_ns)
+            self._here = shared(self.shell.user_ns)
         return self._here
 
     @line_magic("gpu")  # type: ignore[untyped-decorator]
