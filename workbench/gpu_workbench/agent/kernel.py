@@ -20,6 +20,7 @@ from typing import Any
 from gpu_workbench.agent.children import Children, Tail, signal_group
 from gpu_workbench.agent.inkernel.outputs import MESSAGES_LIMIT
 from gpu_workbench.agent.wires import Wire, hung_up
+from gpu_workbench.core.exits import Exit
 from gpu_workbench.core.wire import Json, JsonObject
 
 START_LIMIT = 120.0
@@ -111,7 +112,11 @@ class Kernel:
         finally:
             self._tail.given()
         self._reaper = asyncio.create_task(self._reap())
-        self._connect(connection)
+        try:
+            self._connect(connection)
+        except ModuleNotFoundError as error:  # pyzmq and jupyter_client come with ipykernel
+            await self.kill()
+            raise KernelDied(Exit.NO_IPYKERNEL, str(error)) from None
         try:
             await asyncio.wait_for(self._greet(), START_LIMIT)
         except asyncio.TimeoutError:
