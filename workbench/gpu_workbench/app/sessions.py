@@ -78,8 +78,8 @@ class Sessions:
         return self._former.get((backend.name, name))
 
     def all(self) -> list[Subscription]:
-        """Every session this process follows."""
-        return [known for known in self._known.values() if not known.over]
+        """Every session this process follows. Other threads may ask."""
+        return [known for known in list(self._known.values()) if not known.over]
 
     def _bury(self, key: tuple[str, str], known: Subscription) -> None:
         del self._known[key]

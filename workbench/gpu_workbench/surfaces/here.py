@@ -94,6 +94,30 @@ class Here:
         find: Any = getattr(backend, "owner", None)
         return self.portal.call(find) if find is not None else local_owner()
 
+    def living(self) -> list[tuple[Handle, Workload]]:
+        """The sessions that this process uses, as far as it knows them now."""
+        sessions = (known for workbench in self._workbenches.values() for known in workbench.sessions.all())
+        return [(session.handle, session.workload) for session in sessions]
+
+    def known(self) -> tuple[list[str], list[str], list[str]]:
+        """For completion: names and ids of runs, names of profiles, and names of sessions. What takes long is left out."""
+        sessions = [handle.spec.name for handle, _ in self.living()]
+        try:
+            config = self.config()
+            profiles = [*read_profiles(config.files)]
+            listing = self.portal.submit(self._runs(config))
+            runs = listing.result(KNOWN_WITHIN)
+        except (WorkbenchError, concurrent.futures.TimeoutError):
+            return [], [], sessions
+        return runs, profiles, sessions
+
+    async def _runs(self, config: configuration.Config) -> list[str]:
+        backend = self.workbench(config).backend(config.settings.backend)
+        find: Any = getattr(backend, "owner", None)
+        owner = await find() if find is not None else local_owner()
+        found = await backend.list(owner=owner)
+        return [name for handle in found for name in (handle.spec.name, handle.id) if name]
+
     def workbench(self, config: configuration.Config) -> Workbench:
         """The workbench for these settings; sessions are kept over changes of what is not about where."""
         settings = config.settings
@@ -129,31 +153,6 @@ def _globals_here() -> dict[str, Any]:
             found: dict[str, Any] = shell.user_ns
             return found
     return vars(sys.modules["__main__"])
-
-
-    def living(self) -> list[tuple[Handle, Workload]]:
-        """The sessions that this process uses, as far as it knows them now."""
-        sessions = (known for workbench in self._workbenches.values() for known in workbench.sessions.all())
-        return [(session.handle, session.workload) for session in sessions]
-
-    def known(self) -> tuple[list[str], list[str], list[str]]:
-        """For completion: names and ids of runs, names of profiles, and names of sessions. What takes long is left out."""
-        sessions = [handle.spec.name for handle, _ in self.living()]
-        try:
-            config = self.config()
-            profiles = [*read_profiles(config.files)]
-            listing = self.portal.submit(self._runs(config))
-            runs = listing.result(KNOWN_WITHIN)
-        except (WorkbenchError, concurrent.futures.TimeoutError):
-            return [], [], sessions
-        return runs, profiles, sessions
-
-    async def _runs(self, config: configuration.Config) -> list[str]:
-        backend = self.workbench(config).backend(config.settings.backend)
-        find: Any = getattr(backend, "owner", None)
-        owner = await find() if find is not None else local_owner()
-        found = await backend.list(owner=owner)
-        return [name for handle in found for name in (handle.spec.name, handle.id) if name]
 
 
 def work_dir(folder: Path, *, backend: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from gpu_workbench.app.execution import Execution, Step
+from gpu_workbench.app.hints import hint
 from gpu_workbench.app.portal import Pull
 from gpu_workbench.app.sessions import Opened
 from gpu_workbench.app.workbench import Cell, Started, Workbench
@@ -14,6 +15,7 @@ from gpu_workbench.core.errors import WorkbenchError
 from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import Phase, RunState, Workload
 from gpu_workbench.core.quantities import show_bytes
+from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.surfaces.flags import CellFlags
 from gpu_workbench.surfaces.here import Here, Request
 from gpu_workbench.surfaces.magics.failures import CellInterrupted, remote_error, run_failure
@@ -148,18 +150,23 @@ class CellRun:
         if run is None or step is None:
             return
         self._view.finish(self._snapshot(execution, step))
-        error = self._error(run)
+        error = self._error(execution, run)
         if error is not None:
             raise error from None
 
-    def _error(self, run: RunState) -> BaseException | None:
+    def _error(self, execution: Execution, run: RunState) -> BaseException | None:
         if run.phase is Phase.SUCCEEDED:
             return None
         if self._outputs.error is not None:
-            return remote_error(self._outputs.error)
+            return remote_error(self._outputs.error, hint=self._hint(execution, self._outputs.error))
         if run.failure is not None:
             return run_failure(run.failure)
         return WorkbenchError(f"The run ended as {run.phase.value}")
+
+    def _hint(self, execution: Execution, error: JsonObject) -> str:
+        companion = self._here.workbench(self._request.config).companion(execution.session)
+        kind, message = str(error.get("ename", "")), str(error.get("evalue", ""))
+        return hint(kind, message, here=self._here.namespace, why_absent=companion.why_absent)
 
     def _bring(self, workbench: Workbench, execution: Execution, name: str) -> None:
         progress = Moving(f"{name} is coming")
@@ -173,6 +180,7 @@ class CellRun:
         )
         progress.close()
         self._here.namespace[name] = value
+        self._here.twins.brought(execution.session.handle, execution.session.workload, name)
 
 
 def _sending(step: Step) -> Explanation | None:

@@ -191,6 +191,7 @@ def pull(here: Here, shell: Any, command: Command) -> None:
     subscription = _session(here, command)
     for name in command.words:
         here.namespace[name] = here.portal.call(here.workbench(request.config).fetch, subscription, name)
+        here.twins.brought(subscription.handle, subscription.workload, name)
     print(f"Brought {', '.join(command.words)}")  # noqa: T201
 
 

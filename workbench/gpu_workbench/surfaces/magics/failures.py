@@ -26,11 +26,17 @@ class CellFailed(Shown, RunFailed):
     """The cell's code raised."""
 
 
-def remote_error(content: JsonObject) -> BaseException:
-    """The exception that stands here for one that was raised in the session: same name, same words, same traceback."""
+def remote_error(content: JsonObject, *, hint: str = "") -> BaseException:
+    """The exception that stands here for one that was raised in the session: same name, same words, same traceback.
+
+    Args:
+        content: Jupyter's error message.
+        hint: A sentence to stand under the traceback.
+    """
     name, value = str(content.get("ename") or "Error"), str(content.get("evalue") or "")
     lines = content.get("traceback")
     shown = [str(line) for line in lines] if isinstance(lines, list) else [f"{name}: {value}"]
+    shown += [hint] if hint else []
     base = CellInterrupted if name == "KeyboardInterrupt" else CellFailed
     made = type(name, (base,), {"__module__": "builtins", "lines": shown, "__str__": lambda self: value})
     error: BaseException = made(value)
