@@ -54,8 +54,8 @@ def main(arguments: Sequence[str]) -> None:
                     take(asked.outdir / target)
             if asked.docs:
                 DOCS.mkdir(parents=True, exist_ok=True)
-                _lab(started, lab, "docs.ipynb", DOCS / "view-light.png", dark=False)
-                _lab(started, lab, "docs.ipynb", DOCS / "view-dark.png", dark=True)
+                _for_docs(started, lab, dark=False)
+                _for_docs(started, lab, dark=True)
     for one in states():
         picture = png(one.found)
         if picture:
@@ -156,8 +156,14 @@ def _lab(
         assert area is not None
         area["height"] = page.evaluate(_BOTTOM) + 8 - area["y"]
         page.screenshot(path=target, clip=area)
-    with Image.open(target) as picture:  # a page has few colours: a palette makes it a third
-        picture.convert("RGB").quantize(128).save(target, optimize=True)
+
+
+def _for_docs(started: Browser, lab: browser.Lab, *, dark: bool) -> None:
+    """A picture for the documentation, written as small as it goes without loss."""
+    target = DOCS / f"view-{'dark' if dark else 'light'}.png"
+    _lab(started, lab, "docs.ipynb", target, dark=dark)
+    with Image.open(target) as picture:
+        picture.convert("RGB").save(target, optimize=True)
 
 
 def _bare(started: Browser, shown: Sequence[State], target: Path, *, dark: bool) -> None:

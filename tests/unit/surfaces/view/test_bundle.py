@@ -107,7 +107,9 @@ def test_the_picture_comes_at_the_end_alone_and_is_small():
     assert metadata["image/png"] == {"width": 720, "height": 220}
 
 
-@pytest.mark.parametrize("title", list(BY_TITLE))
+@pytest.mark.parametrize(
+    "title", ["done, with cost", "failed on one of 8 ranks", "running, 64 GPUs", "no utilisation"]
+)
 def test_a_picture_has_at_most_40_kb(title):
     picture = png(BY_TITLE[title])
     assert picture is None or len(picture) <= 40_000

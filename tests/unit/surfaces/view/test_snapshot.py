@@ -261,7 +261,7 @@ def _workloads(draw: st.DrawFn) -> tuple[Workload, str]:
 
 
 @settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(
     made=_workloads(), saved=st.sampled_from(["summary", "full", "none"]), words=ANY_TEXT, asked=ANY_NUMBER

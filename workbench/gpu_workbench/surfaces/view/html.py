@@ -57,7 +57,8 @@ def _line(found: Snapshot) -> Html:
     """A finished run: one line, that opens where there is more."""
     shown = found.snapshot
     what = shown.answer if shown.phase is Phase.STOPPED else ""
-    parts = [shown.name, *lines.place(found), what, *_short_bill(shown)]
+    place = [part for part in (shown.name, *lines.place(found), what) if part]
+    bill = _short_bill(shown)
     inside = [_chart(shown), _notes(shown), _ranks(shown)]
     more = any(inside)
     back = _came_back(shown)
@@ -66,15 +67,16 @@ def _line(found: Snapshot) -> Html:
         " ",
         tag("strong", shown.word),
         " ",
-        tag("span", join([part for part in parts if part], between=DOT), cls="gwb-quiet gwb-grow"),
+        tag("span", join(place, between=DOT), DOT if bill else None, cls="gwb-quiet") if place else None,
+        tag("span", join(bill, between=DOT), cls="gwb-quiet gwb-bill") if bill else None,
         _simulated(shown),
         join(_BETWEEN, tag("span", back, cls="gwb-quiet gwb-back")) if back else None,
         tag("span", cls="gwb-more") if more else None,
     ]
     if not more:
         return tag("div", tag("div", head, cls="gwb-head"), cls="gwb-card", style=CARD)
-    bill = tag("div", join(_bill(shown), between=DOT), cls="gwb-quiet")
-    body = tag("div", inside, _fold("Events", _events(found)), bill, cls="gwb-body")
+    whole = tag("div", join(_bill(shown), between=DOT), cls="gwb-quiet")
+    body = tag("div", inside, _fold("Events", _events(found)), whole, cls="gwb-body")
     return tag("details", tag("summary", head, cls="gwb-head"), body, cls="gwb-card", style=CARD)
 
 

@@ -83,10 +83,10 @@ def _series(rank: RankState, gpu: GpuState, *, seconds: float, points: int) -> G
     memory: list[list[float]] = [[] for _ in range(points)]
     step = seconds / points
     unsampled = set(range(points)) if step < _JITTER else set()
-    for timed in gpu.samples:
+    for timed in reversed(gpu.samples):
         place = points - 1 - int((now - timed.t) / step)
-        if not 0 <= place < points:
-            continue
+        if place < 0:
+            break
         unsampled.discard(place)
         sample = timed.sample
         total = sample.memory_total or gpu.device.memory_total
@@ -121,7 +121,7 @@ def _means(buckets: Sequence[Sequence[float]], unsampled: AbstractSet[int]) -> t
 
     Where buckets are as fine as the sampling, a late sample leaves one bucket empty: that is no gap, and is bridged.
     """
-    means = [float(round(statistics.fmean(bucket))) if bucket else None for bucket in buckets]
+    means = [float(round(sum(bucket) / len(bucket))) if bucket else None for bucket in buckets]
     for place in sorted(unsampled - {0, len(means) - 1}):
         before, after = means[place - 1], means[place + 1]
         if before is not None and after is not None and place - 1 not in unsampled:

@@ -54,9 +54,10 @@ _SHEET = f"""
 .gwb .gwb-card{{border:1px solid var(--gwb-line)!important;border-radius:5px!important;padding:0!important;overflow:hidden}}
 .gwb .gwb-head,.gwb summary.gwb-head{{display:flex;align-items:baseline;gap:0 8px;padding:6px 10px}}
 .gwb .gwb-head>span{{min-width:0}}
-.gwb .gwb-grow{{flex:1 1 auto}}
-.gwb details:not([open])>summary .gwb-grow{{white-space:nowrap;overflow:hidden;text-overflow:ellipsis}}
-.gwb .gwb-back{{flex:0 0 auto;max-width:45%}}
+.gwb .gwb-card>summary.gwb-head{{flex-wrap:wrap}}
+.gwb .gwb-bill{{flex:0 1 auto}}
+.gwb .gwb-back{{margin-left:auto}}
+.gwb .gwb-bill+.gwb-more{{margin-left:auto}}
 .gwb .gwb-sep{{display:none}}
 .gwb .gwb-head+.gwb-body{{border-top:1px solid var(--gwb-line)}}
 .gwb .gwb-mark{{display:inline-block;width:9px;height:9px;flex:none;align-self:center;font-size:0!important;
