@@ -109,6 +109,14 @@ def test_functions_travel_with_what_they_read(nb: Notebook) -> None:
     assert nb.check("%%gpu\nscaled(2)").result == "8"
 
 
+def test_values_that_share_an_object_share_it_there(nb: Notebook) -> None:
+    nb.check(
+        "shared = np.zeros(3)\nclass Holder: pass\nfirst, second = Holder(), Holder()\nfirst.a = second.a = shared"
+    )
+    ran = nb.check("%%gpu\nshared[0] = 7\nfirst.a is second.a, float(first.a[0]), first.a is shared")
+    assert ran.result == "(True, 7.0, True)"
+
+
 def test_input_is_asked_here(tmp_path: Path, nb: Notebook) -> None:
     message = nb.client.execute("%%gpu\nname = input('who? ')\nname", allow_stdin=True)
     question = nb.client.get_stdin_msg(timeout=30)

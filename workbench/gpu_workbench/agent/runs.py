@@ -86,6 +86,10 @@ class Runs:
         self._wake.set()
         return {**self._place(spec.id), "phase": Phase.QUEUED.value}, True
 
+    def knows(self, run_id: str) -> bool:
+        """Whether that run was accepted before."""
+        return run_id in self._over or self._find(run_id) is not None
+
     async def next(self) -> Run:
         """Wait for a run, and start its clock."""
         if not self._waiting:

@@ -120,7 +120,15 @@ class Session:
     # asked from outside
 
     def submit(self, spec: RunSpec) -> tuple[JsonObject, bool]:
-        """Queue a run. Returns its place and whether it is new; the same id again changes nothing."""
+        """Queue a run. Returns its place and whether it is new; the same id again changes nothing.
+
+        Raises:
+            HttpError: 409, its values were sent to a payload that is gone.
+        """
+        alive = self._dialogue is not None and self.kernel.alive
+        expected = spec.generation in (-1, self.generation) and (alive or spec.generation < 0)
+        if not expected and not self.runs.knows(spec.id):
+            raise HttpError(409, "generation", "The session's process was restarted meanwhile")
         answer, new = self.runs.submit(spec)
         return {**answer, "generation": self.generation}, new
 
@@ -167,7 +175,9 @@ class Session:
             raise HttpError(409, "busy", "A cell is running in the session", "Push when it is done")
         staging = run or f"push-{name}"
         await self._values.put(name=name, codec=codec, length=length, run=staging, readinto=readinto)
-        self._sent.setdefault(staging, {})[name] = digest
+        names = name.split(",")
+        digests = dict(zip(names, digest.split(","), strict=False))
+        self._sent.setdefault(staging, {}).update({one: digests.get(one, "") for one in names})
         if not run:
             async with self._one_at_a_time:
                 failure = await self._unless_it_dies(self._bind(staging))
@@ -238,6 +248,11 @@ class Session:
     async def _execute(self, run: Run) -> Failure | None:
         assert self._dialogue is not None
         spec = run.spec
+        if spec.generation not in (-1, self.generation):
+            return Failure(
+                Cause.LOST,
+                "The session's process was restarted before this cell's turn; what was sent for it is gone",
+            )
         before = await self._values.ask(op="before", run=spec.id, count=spec.count)
         self._executing = True
         if before.get("staged") and (failure := await self._bind(spec.id)):

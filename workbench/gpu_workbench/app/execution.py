@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gpu_workbench.app.subscriptions import END, Subscription
-from gpu_workbench.core.errors import Conflict, NotFound, SessionLost, StartFailed, Unreachable
+from gpu_workbench.core.errors import Conflict, NotFound, SessionLost, StartFailed, Throttled, Unreachable
 from gpu_workbench.core.events import Entry, InputRequested, OutputWritten, RunEnded
 from gpu_workbench.core.explain import explain
 from gpu_workbench.core.facts import Explanation
@@ -127,19 +127,23 @@ class Execution:
         return explain(facts, spec=self.session.handle.spec) if facts is not None else None
 
     async def _submit(self) -> None:
-        """Send what it needs and queue it; again where a reply was lost, which is harmless."""
+        """Send what it needs and queue it; again where a reply was lost, or where the payload changed meanwhile."""
         while True:
+            generation = self.session.workload.generation
             try:
                 await self.prepare(self.session, self._sending)
-                await (await self.session.channel()).put_run(self.spec)
-            except (Unreachable, Conflict) as error:
-                if isinstance(error, Conflict) and self.run is None:
-                    raise
+                await (await self.session.channel()).put_run(replace(self.spec, generation=generation))
+            except (Unreachable, Throttled):
                 if self.run is not None:
                     break
                 if self.session.over:
                     raise self._lost() from None
                 await asyncio.sleep(_RETRY)
+                await self.session.until(lambda: self.session.ready or self.session.over)
+            except Conflict:
+                if self.run is None:
+                    raise
+                break
             else:
                 break
         self.accepted = True

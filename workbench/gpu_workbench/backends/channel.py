@@ -20,6 +20,7 @@ _ERRORS: Mapping[str, type[errors.WorkbenchError]] = {
     "unknown-run": errors.NotFound,
     "over": errors.Conflict,
     "busy": errors.Conflict,
+    "generation": errors.Throttled,
     "not-picklable": errors.NotPicklable,
     "too-large": errors.TooLarge,
     "forged": errors.ForgedValue,

@@ -169,6 +169,7 @@ class RunSpec:
         out: Names to bring back.
         magic: The magic line above the cell, so that line numbers agree with the notebook's.
         count: The cell's number in the notebook, so that prompts and tracebacks agree with it.
+        generation: Of the payload that its values were sent to; it runs in no other. -1 where that does not matter.
     """
 
     id: str
@@ -179,6 +180,7 @@ class RunSpec:
     out: tuple[str, ...] = ()
     magic: str = ""
     count: int = 0
+    generation: int = -1
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ class Client:
 
         Args:
             method: HTTP method.
-            path: Path without query.
+            path: Path without query; its parts quoted where they need it.
             query: Query parameters.
             form: A JSON body.
             body: Or a body as chunks; it cannot be sent twice, so a new connection is used for it.
@@ -185,7 +185,7 @@ class Client:
     def _head(
         self, method: str, path: str, query: Mapping[str, str] | None, headers: Mapping[str, str], length: int
     ) -> bytes:
-        target = urllib.parse.quote(path, safe="/.-_~") + (
+        target = urllib.parse.quote(path, safe="/.-_~%") + (
             f"?{urllib.parse.urlencode(query)}" if query else ""
         )
         fields = {

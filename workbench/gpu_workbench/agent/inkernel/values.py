@@ -127,14 +127,15 @@ class ValuesServer:
         """Make the values that were staged for ``run`` variables. Called in the main thread, by code the agent executes."""
         with self._lock:
             staged = self._staged.pop(run, [])
-        made = {}
         for name, decoder in staged:
             try:
-                made[name] = decoder.value()
+                value: Any = decoder.value()
             except Exception as error:
-                raise type(error)(f"{name} cannot be made here: {error}") from None
-        self._shell.user_ns.update(made)
-        self._known.update({name: id(value) for name, value in made.items()})
+                raise RuntimeError(f"{name}: {type(error).__name__}: {error}") from None
+            names = name.split(",")
+            made = {name: value} if len(names) == 1 else {one: value[one] for one in names}
+            self._shell.user_ns.update(made)  # at once: what follows may need it to be made
+            self._known.update({one: id(item) for one, item in made.items()})
 
     def _forget(self, asked: dict[str, Any]) -> dict[str, Any]:
         with self._lock:

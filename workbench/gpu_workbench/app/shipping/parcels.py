@@ -33,6 +33,11 @@ class Parcel:
     encoded: Encoded
     digests: Mapping[str, str]
 
+    @property
+    def name(self) -> str:
+        """All of them, as one word: ``a`` or ``a,b``."""
+        return ",".join(self.names)
+
 
 class Packer:
     """Makes parcels of the notebook's values; each is encoded once, however often it is asked for.
