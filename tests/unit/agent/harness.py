@@ -26,6 +26,7 @@ from gpu_workbench.core.agent_config import AgentConfig, Listen, dump_agent_conf
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import JsonObject
+from gpu_workbench.transport.unix import connect_unix
 from gpu_workbench.values.codecs import Decoder, Encoded, encode
 
 TOKEN = "only-for-tests"
@@ -51,6 +52,11 @@ def archive_file() -> Path:
         beside.write_bytes(data)
         beside.replace(path)
     return path
+
+
+def _environment() -> dict[str, str]:
+    """This process's, without what makes ipykernel spare pytest's own capturing of output."""
+    return {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
 
 
 @dataclass
@@ -93,7 +99,7 @@ class AgentProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self.env},
+                env={**_environment(), **self.env},
                 cwd=self.folder,
                 start_new_session=True,
             )
@@ -147,10 +153,7 @@ class AgentProcess:
                 self.process.wait()
 
     async def connect(self) -> socket.socket:
-        made = socket.socket(socket.AF_UNIX)
-        made.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(made, str(self.socket))
-        return made
+        return await connect_unix(str(self.socket))
 
     def channel(self, token: str = TOKEN) -> Channel:
         return Channel(connect=self.connect, token=token)
@@ -174,48 +177,68 @@ class Client:
     def __init__(self, channel: Channel, after: str = "") -> None:
         self.channel = channel
         self.entries: list[e.Entry] = []
-        self._news = asyncio.Event()
         self.ended = False
+        self._texts: dict[tuple[str, str], list[str]] = {}
+        self._news = asyncio.Event()
         self._reading = asyncio.create_task(self._read(after))
 
     async def _read(self, after: str) -> None:
-        async for chunk in self.channel.journal(after):
-            for line in chunk.splitlines():
-                entry = e.decode_entry(line)
-                assert entry is not None
-                self.entries.append(entry)
+        try:
+            async for chunk in self.channel.journal(after):
+                for line in chunk.splitlines():
+                    entry = e.decode_entry(line)
+                    assert entry is not None
+                    self.entries.append(entry)
+                    event = entry.event
+                    if isinstance(event, e.OutputWritten) and event.message == "stream":
+                        parts = self._texts.setdefault((event.run, str(event.content["name"])), [])
+                        parts.append(str(event.content["text"]))
+                self._news.set()
+        finally:
+            self.ended = True
             self._news.set()
-        self.ended = True
-        self._news.set()
 
-    async def until(self, found: Callable[[list[e.Event]], T | None], limit: float = LONG) -> T:
-        """Wait until ``found`` finds something among the events."""
+    def text(self, run: str, name: str = "stdout") -> str:
+        """What a run has written so far."""
+        return "".join(self._texts.get((run, name), ()))
+
+    def events(self, kind: type[T], **fields: object) -> list[T]:
+        """The events of a kind so far, with these fields."""
+        return [entry.event for entry in self.entries if _fits(entry, kind, fields)]  # type: ignore[misc]
+
+    async def until(self, true: Callable[[], bool], limit: float = LONG) -> None:
+        """Wait until something is true that events may make true."""
         end = asyncio.get_running_loop().time() + limit
-        while True:
-            self._news.clear()
-            result = found([entry.event for entry in self.entries])
-            if result is not None and result is not False:
-                return result
+        while not true():
             left = end - asyncio.get_running_loop().time()
             assert left > 0, f"that did not happen within {limit} s; the last events: {self.entries[-5:]}"
             assert not self.ended, f"the journal ended before that: {self.entries[-5:]}"
+            await self._wait(left)
+
+    async def event(self, kind: type[T], patience: float = LONG, **fields: object) -> T:
+        """Wait for the first event of a kind, with these fields."""
+        end, seen = asyncio.get_running_loop().time() + patience, 0
+        while True:
+            for entry in itertools.islice(self.entries, seen, None):
+                seen += 1
+                if _fits(entry, kind, fields):
+                    return entry.event  # type: ignore[return-value]
+            left = end - asyncio.get_running_loop().time()
+            assert left > 0, f"that did not happen within {patience} s; the last events: {self.entries[-5:]}"
+            if self.ended and seen == len(self.entries):
+                raise AssertionError(f"the journal ended before that: {self.entries[-5:]}")
+            await self._wait(left)
+
+    async def _wait(self, left: float) -> None:
+        self._news.clear()
+        if not self.ended:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._news.wait(), left)
 
-    async def event(self, kind: type[T], limit: float = LONG, **fields: object) -> T:
-        """Wait for the first event of a kind, with these fields."""
-        return await self.until(
-            lambda events: next(
-                (
-                    event
-                    for event in events
-                    if isinstance(event, kind)
-                    and all(getattr(event, key) == value for key, value in fields.items())
-                ),
-                None,
-            ),
-            limit,
-        )
+    async def closed(self) -> None:
+        """Wait until the agent has ended the journal."""
+        while not self.ended:
+            await self._wait(LONG)
 
     async def up(self) -> None:
         """Wait until the payload is up, for a client that reads from the beginning."""
@@ -226,16 +249,13 @@ class Client:
         await self.channel.put_run(spec)
         return spec.id
 
-    async def run(self, cell: str, limit: float = LONG, **fields: object) -> e.RunEnded:
+    async def run(self, cell: str, patience: float = LONG, **fields: object) -> e.RunEnded:
         """Run a cell to its end."""
-        return await self.event(e.RunEnded, limit, run=await self.submit(cell, **fields))
+        return await self.event(e.RunEnded, patience, run=await self.submit(cell, **fields))
 
     async def started(self, run: str) -> None:
         """Wait until the run has printed ``go``: then its cell is executing."""
-        await self.until(lambda events: "go\n" in text_of(events, run) or None)
-
-    def text(self, run: str, name: str = "stdout") -> str:
-        return text_of([entry.event for entry in self.entries], run, name)
+        await self.until(lambda: self.text(run).startswith("go\n"))
 
     async def put(self, name: str, value: object, run: str = "") -> None:
         encoded = encode(value, name=name)
@@ -255,15 +275,9 @@ class Client:
         self.channel.close()
 
 
-def text_of(events: list[e.Event], run: str, name: str = "stdout") -> str:
-    return "".join(
-        str(event.content["text"])
-        for event in events
-        if isinstance(event, e.OutputWritten)
-        and event.run == run
-        and event.message == "stream"
-        and event.content["name"] == name
-    )
+def _fits(entry: e.Entry, kind: type[object], fields: dict[str, object]) -> bool:
+    event = entry.event
+    return isinstance(event, kind) and all(getattr(event, key) == value for key, value in fields.items())
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ async def test_cell_runs_with_its_values_and_files_and_leaves_signed_results(tmp
             assert end.phase is Phase.SUCCEEDED, end.failure
             assert client.text("r1") == "sum 10.0\n"
             assert (await client.channel.state())["run"] == "r1"
-            stored = {event.value.name: event.value for event in _events(client.entries, e.ResultStored)}
+            stored = {event.value.name: event.value for event in client.events(e.ResultStored)}
             assert await client.get("total", run="r1") == 20.0
             model = await client.get("model", run="r1")
             assert isinstance(model, dict)
@@ -74,10 +74,6 @@ async def test_cell_runs_with_its_values_and_files_and_leaves_signed_results(tmp
         verify(KEY, facts["signature"], run="r1", name=name, codec=facts["codec"], digest=facts["digest"])
         assert (tmp_path / "store" / facts["file"]).stat().st_size == facts["length"] == value.size
     assert ended(agent).phase is Phase.SUCCEEDED
-
-
-def _events(entries: list[e.Entry], kind: type[e.Event]) -> list[e.Event]:
-    return [entry.event for entry in entries if isinstance(entry.event, kind)]
 
 
 @pytest.mark.parametrize("spoiled", ["job", "signature", "value", "missing-value", "codec", "other-run"])

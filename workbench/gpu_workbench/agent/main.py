@@ -20,7 +20,7 @@ from gpu_workbench.agent.service import Service
 from gpu_workbench.core.agent_config import AgentConfig, load_agent_config
 from gpu_workbench.transport.server import Server
 
-BACKLOG = 128
+BACKLOG = 1024
 
 READERS_PATIENCE = 5.0
 """Seconds that clients are given to take the journal's end."""

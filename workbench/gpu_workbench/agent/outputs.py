@@ -17,6 +17,8 @@ SPLIT_ABOVE = 512 * 1024
 DISPLAY_LIMIT = 32 * 2**20
 """Characters of one display's data; a larger one is replaced by a sentence that says so."""
 
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+
 _SHOWN = frozenset(
     {"stream", "display_data", "update_display_data", "execute_result", "error", "clear_output"}
 )
@@ -28,7 +30,7 @@ def output_events(messages: Iterable[tuple[str, Message]]) -> Iterator[OutputWri
     for run, message in messages:
         if message.type not in _SHOWN:
             continue
-        event = OutputWritten(run, message.type, message.content, _metadata(message))
+        event = OutputWritten(run, message.type, _content(message), _metadata(message))
         joined = _join(pending, event) if pending is not None else None
         if joined is not None:
             pending = joined
@@ -38,6 +40,14 @@ def output_events(messages: Iterable[tuple[str, Message]]) -> Iterator[OutputWri
         pending = event
     if pending is not None:
         yield from _split(pending)
+
+
+def _content(message: Message) -> JsonObject:
+    """A message's content, without widgets: there is no comm behind them, and the box would stay dead; their text stays."""
+    data = message.content.get("data")
+    if not isinstance(data, dict) or _WIDGET not in data:
+        return message.content
+    return {**message.content, "data": {kind: item for kind, item in data.items() if kind != _WIDGET}}
 
 
 def _metadata(message: Message) -> JsonObject:

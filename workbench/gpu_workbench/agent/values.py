@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.transport.server import HttpError, Sender
 from gpu_workbench.transport.streams import CHUNK, ByteStream, PlainStream
+from gpu_workbench.transport.unix import connect_unix
 
 _STATUS = {"unknown-name": 404, "not-picklable": 409, "failed": 409}
 
@@ -77,14 +76,7 @@ class KernelValues:
         return head, sender
 
     async def _open(self) -> _Line:
-        made = socket.socket(socket.AF_UNIX)
-        made.setblocking(False)
-        try:
-            await asyncio.get_running_loop().sock_connect(made, str(self._path))
-        except OSError:
-            made.close()
-            raise
-        return _Line(PlainStream(made))
+        return _Line(PlainStream(await connect_unix(str(self._path))))
 
     def close(self) -> None:
         """Let go of idle connections."""

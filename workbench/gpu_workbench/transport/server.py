@@ -139,7 +139,7 @@ class Server:
         handler: Answers a request; its ``HttpError`` becomes a response.
         headers: Sent with every response.
         tls: Server-side context; ``None`` for plain HTTP on a Unix socket.
-        connections: How many are held at once; further ones are closed at once.
+        connections: How many are held at once. A further one takes the place of the one that has been silent for longest.
         patience: Seconds for a TLS handshake and for the head of a request.
         keep_alive: Seconds that an idle connection is held.
     """
@@ -161,7 +161,7 @@ class Server:
         self.keep_alive = keep_alive
         self._limit = connections
         self._accepting: list[asyncio.Task[None]] = []
-        self._serving: set[asyncio.Task[None]] = set()
+        self._serving: dict[asyncio.Task[None], None] = {}
         self._answering: set[asyncio.Task[None]] = set()
 
     def start(self, listeners: Iterable[socket.socket]) -> None:
@@ -179,12 +179,21 @@ class Server:
                 except OSError:  # out of file descriptors: others will end
                     await asyncio.sleep(0.1)
                     continue
-                if len(self._serving) >= self._limit:
+                if len(self._serving) >= self._limit and not self._make_room():
                     sock.close()
                     continue
                 task = asyncio.create_task(self._serve(sock))
-                self._serving.add(task)
-                task.add_done_callback(self._serving.discard)
+                self._serving[task] = None
+                task.add_done_callback(lambda done: self._serving.pop(done, None))
+
+    def _make_room(self) -> bool:
+        """End the oldest connection on which nothing is being answered; ``False`` where there is none."""
+        for task in self._serving:
+            if task not in self._answering:
+                task.cancel()
+                del self._serving[task]
+                return True
+        return False
 
     async def _serve(self, sock: socket.socket) -> None:
         stream: ByteStream = PlainStream(sock)
