@@ -50,7 +50,9 @@ def test_a_view_is_refreshed_in_its_cell_and_is_there_after_a_reload(lab: Lab, o
     cards = opened.locator(".jp-OutputArea-output .gwb")
     expect(cards).to_have_count(1)
     expect(cards).to_contain_text("Succeeded")
-    assert opened.locator(".jp-OutputArea-output summary.gwb-head").bounding_box()["height"] < 40
+    opened.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+    one_line = "() => document.querySelector('summary.gwb-head').getBoundingClientRect().height < 40"
+    opened.wait_for_function(one_line)
     opened.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
     expect(opened.locator(".jp-mod-dirty")).to_have_count(0)
     opened.reload()
