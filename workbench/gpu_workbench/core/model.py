@@ -202,7 +202,7 @@ class RunState:
         characters: Stream name (``stdout``, ``stderr``) to the count of characters written so far.
         displays: Count of outputs that are not streams.
         place: How many runs are before it in its session; 0 means it is next.
-        ahead: Names of the runs before it.
+        ahead: Ids of the runs before it, next first.
         truncated: Characters that the journal dropped because it was full.
     """
 

@@ -104,7 +104,7 @@ class Placement:
         user_id: User id of the processes; ``None`` where the platform sets it.
         group_id: ``fsGroup``, for volumes.
         secrets: Secrets of the namespace whose keys become environment variables.
-        price: Cost of one GPU for one hour, with ``currency``; shown, never computed into anything.
+        price: Cost of one GPU for one hour, in ``currency``; a run's view shows what its GPU-hours came to.
     """
 
     context: str = ""
