@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gpu_workbench.core.model import GpuDevice, GpuSample
@@ -44,10 +44,14 @@ class GpuSampler:
 
     Args:
         deliver: Given the samples of one moment.
+        environment: What the payload is told of the devices it may use.
     """
 
-    def __init__(self, deliver: Callable[[tuple[GpuSample, ...]], None]) -> None:
+    def __init__(
+        self, deliver: Callable[[tuple[GpuSample, ...]], None], *, environment: Mapping[str, str]
+    ) -> None:
         self._deliver = deliver
+        self._environment = environment
         self._stop = threading.Event()
         self._nvml: Any = None
         self._handles: list[Any] = []
@@ -59,20 +63,35 @@ class GpuSampler:
         """Find the devices and begin to sample them, if there are any."""
         try:
             self._nvml = load_nvml()
-            count = self._nvml.nvmlDeviceGetCount()
-            self._handles = [self._nvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)]
-            self.devices = tuple(self._device(index) for index in range(count))
+            self._handles = self._visible()
+            self.devices = tuple(self._device(index) for index in range(len(self._handles)))
         except Exception as error:
             self.missing = str(error) or type(error).__name__
             return
         if self.devices:
             threading.Thread(target=self._run, name="gpu-workbench NVML", daemon=True).start()
         else:
-            self.missing = "the driver sees no device"
+            self.missing = self.missing or "the driver sees no device"
 
     def stop(self) -> None:
         """End the thread after its present sample."""
         self._stop.set()
+
+    def _visible(self) -> list[Any]:
+        """The devices that CUDA would show to the payload, in its order."""
+        nvml = self._nvml
+        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+        uuids = [_text(nvml.nvmlDeviceGetUUID(handle)) for handle in handles]
+        chosen = visible(self._environment, uuids=uuids)
+        if chosen is None:
+            return handles
+        if handles and not chosen:
+            self.missing = (
+                "CUDA_VISIBLE_DEVICES or NVIDIA_VISIBLE_DEVICES hides every device from this workload"
+            )
+        return [
+            handles[one] if isinstance(one, int) else nvml.nvmlDeviceGetHandleByUUID(one) for one in chosen
+        ]
 
     def _device(self, index: int) -> GpuDevice:
         nvml, handle = self._nvml, self._handles[index]
@@ -121,6 +140,48 @@ class GpuSampler:
             return read(), ""
         except Exception as error:
             return None, str(error) or type(error).__name__
+
+
+def visible(environment: Mapping[str, str], *, uuids: Sequence[str]) -> list[int | str] | None:
+    """Which devices a program with this environment may use: indices, or the UUIDs of parts of one; ``None`` for all.
+
+    ``CUDA_VISIBLE_DEVICES`` is a list of indices or UUIDs, or of beginnings of these; at the first that is not there it
+    ends, as CUDA has it. ``NVIDIA_VISIBLE_DEVICES`` is for the container's runtime, which has left out the others already
+    and numbered the rest anew; so of that, UUIDs count, and the words for none.
+
+    Args:
+        environment: Environment variables.
+        uuids: Of the devices the driver shows, in order.
+
+    Source: the CUDA programming guide, and the documentation of the NVIDIA container toolkit.
+    """
+    told = environment.get("CUDA_VISIBLE_DEVICES")
+    if told is None:
+        told = environment.get("NVIDIA_VISIBLE_DEVICES")
+        if told is None or told == "all":
+            return None
+        if told in ("", "none", "void"):
+            return []
+        named = [word.strip() for word in told.split(",")]
+        if not all(word.startswith(("GPU-", "MIG-")) for word in named):
+            return None
+        told = ",".join(word for word in named if word.startswith("MIG-") or word in uuids)
+    found: list[int | str] = []
+    for word in map(str.strip, told.split(",")):
+        one = _place(word, uuids)
+        if one is None or one in found:
+            break
+        found.append(one)
+    return found
+
+
+def _place(word: str, uuids: Sequence[str]) -> int | str | None:
+    if word.startswith("MIG-"):
+        return word
+    if word.isdecimal():
+        return int(word) if int(word) < len(uuids) else None
+    fitting = [index for index, uuid in enumerate(uuids) if word and uuid.startswith(word)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _throttle(bits: int) -> tuple[str, ...]:

@@ -187,7 +187,7 @@ class Routes:
         packed, sender = await self._service.copies.pack(request.query.get("path", ""))
         headers = {
             "content-type": "application/x-tar",
-            "gpu-workbench-size": str(packed.size),
+            "gpu-workbench-kind": "folder" if packed.folder else "file",
             "gpu-workbench-skipped": urllib.parse.quote("\n".join(packed.skipped[:_SKIPPED_NAMED])),
         }
         return Response(headers=headers, length=packed.length, sender=sender)

@@ -107,7 +107,7 @@ class Service:
             limit=config.journal_limit,
         )
         self.children = Children()
-        self.sampler = GpuSampler(self._sampled_in_thread)
+        self.sampler = GpuSampler(self._sampled_in_thread, environment=os.environ)
         self.mirror = Mirror(Path(config.project_dir or config.work_dir), state / "files")
         self.copies = Copies(config)
         self.limits = Limits(idle=config.idle_limit, orphan=config.orphan_limit, time=config.time_limit)
