@@ -1,0 +1,107 @@
+"""Detached runs on a real Kubernetes: pods that are taken away, and what is left when all is over."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from gpu_workbench.app.outcomes import outcome_of
+from gpu_workbench.app.replay import Replay
+from gpu_workbench.app.settings import Settings
+from gpu_workbench.app.workbench import Cell, Workbench
+from gpu_workbench.backends.kubernetes.backend import KubernetesBackend
+from gpu_workbench.core.errors import NotFound
+from gpu_workbench.core.model import Phase
+from gpu_workbench.core.spec import Resources, WorkloadSpec
+
+pytestmark = pytest.mark.timeout(240, func_only=True)
+
+OWNER = "0123456789abcdef"
+
+
+@pytest.fixture
+async def workbench(cluster: Any, namespace: str) -> AsyncIterator[Workbench]:
+    backend = KubernetesBackend(kubeconfig=str(cluster.kubeconfig), namespace=namespace)
+    yield Workbench(Settings(backend="kubernetes"), {"__name__": "__main__", "n": 6}, lambda name: backend)
+    await backend.close()
+
+
+@pytest.fixture
+def spec(cluster: Any) -> WorkloadSpec:
+    resources = Resources(cpus=0.05)
+    return WorkloadSpec(
+        id=secrets.token_hex(6), owner=OWNER, name="run", image=cluster.images.worker, resources=resources
+    )
+
+
+async def test_a_run_whose_pod_is_deleted_with_no_client_left_ends_well(
+    workbench: Workbench, spec: WorkloadSpec, cluster: Any, namespace: str
+) -> None:
+    source = "import time; print('begun', flush=True); time.sleep(4); answer = n * 7"
+    package = await workbench.seal("kubernetes", spec, Cell(source=source, out=("answer",)))
+    handle = await workbench.launch("kubernetes", package)
+    pod = ""
+    for _ in range(600):
+        pods = json.loads(cluster.kubectl("-n", namespace, "get", "pods", "-o", "json"))["items"]
+        if pods and "begun" in cluster.kubectl(
+            "-n", namespace, "logs", pods[0]["metadata"]["name"], check=False
+        ):
+            pod = pods[0]["metadata"]["name"]
+            break
+        await asyncio.sleep(0.1)
+    assert pod, "the run did not begin"
+    cluster.kubectl("-n", namespace, "delete", "pod", pod, "--grace-period=1", "--wait=true")
+    subscription = await workbench.follow("kubernetes", handle)
+    await asyncio.wait_for(subscription.until(lambda: outcome_of(subscription) is not None), 120)
+    outcome = outcome_of(subscription)
+    assert outcome is not None
+    assert outcome.phase is Phase.SUCCEEDED, outcome
+    assert await workbench.results("kubernetes", handle) == {"answer": 42}
+    await subscription.close()
+
+
+async def test_without_a_store_what_is_left_afterwards_is_as_was_said(
+    workbench: Workbench, spec: WorkloadSpec
+) -> None:
+    package = await workbench.seal("kubernetes", spec, Cell(source="print('so much')\na = n", out=("a",)))
+    handle = await workbench.launch("kubernetes", package)
+    subscription = await workbench.follow("kubernetes", handle)
+    await asyncio.wait_for(subscription.until(lambda: outcome_of(subscription) is not None), 120)
+    assert await workbench.results("kubernetes", handle) == {"a": 6}
+    await asyncio.wait_for(
+        subscription.ended(), 30
+    )  # fetched and read to its end: it does not wait any longer
+    await subscription.close()
+
+    with pytest.raises(NotFound, match="not there any more: No store: results are kept 2 min after the end"):
+        await workbench.results("kubernetes", handle)
+    replay = await Replay.begin(workbench.backend("kubernetes"), handle)
+    texts = [str(event.content["text"]) async for batch in replay.outputs(follow=True) for event in batch]
+    assert texts == ["so much\n"], "the container's own log has nothing of ours"
+    outcome = outcome_of(replay.subscription)
+    assert outcome is not None
+    assert (outcome.phase, outcome.exit_code) == (Phase.SUCCEEDED, 0)
+    await replay.close()
+    await workbench.stop("kubernetes", handle)
+
+
+async def test_a_failed_run_is_known_by_its_record_when_its_agent_is_gone(
+    workbench: Workbench, spec: WorkloadSpec
+) -> None:
+    package = await workbench.seal("kubernetes", spec, Cell(source="1 / 0"))
+    handle = await workbench.launch("kubernetes", package)
+    subscription = await workbench.follow("kubernetes", handle)
+    await asyncio.wait_for(subscription.ended(), 120)
+    await subscription.close()
+    later = await workbench.follow("kubernetes", handle)
+    await asyncio.wait_for(later.ended(), 30)
+    outcome = outcome_of(later)
+    assert outcome is not None
+    assert outcome.phase is Phase.FAILED
+    assert outcome.sentence == "ZeroDivisionError: division by zero"
+    await later.close()
