@@ -21,7 +21,9 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Notebook, P
     with notebook(folder) as nb:
         ran = [
             nb.check("x = 1"),
-            nb.check("%%gpu --out y\nimport time\ny = x + 1\nfor _ in range(3): print('.', flush=True); time.sleep(1)"),
+            nb.check(
+                "%%gpu --out y\nimport time\ny = x + 1\nfor _ in range(3): print('.', flush=True); time.sleep(1)"
+            ),
             nb.run("%%gpu\nraise ValueError('no')"),
             nb.check("%gpu ls"),
             nb.check("%gpu why"),

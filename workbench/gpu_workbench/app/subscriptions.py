@@ -168,8 +168,10 @@ class Subscription:
     # its two sources
 
     async def _watch(self) -> None:
-        while not await self._watched():
+        over = await self._watched()
+        while not over:
             await asyncio.sleep(1.0)
+            over = await self._watched()
 
     async def _watched(self) -> bool:
         """Follow the objects until the view is lost, or they are gone: then the end was read too."""

@@ -10,7 +10,6 @@ import pytest
 
 from gpu_workbench.app.shipping.project import Project, change, project_folder
 from gpu_workbench.core.sealed import content_hash
-from gpu_workbench.core.sealed import content_hash
 
 OLD = 1_600_000_000_000_000_000
 

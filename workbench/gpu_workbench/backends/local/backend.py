@@ -16,7 +16,9 @@ from pathlib import Path
 
 from gpu_workbench.backends.archive import agent_archive
 from gpu_workbench.backends.channel import Channel
+from gpu_workbench.backends.checks import Check
 from gpu_workbench.backends.kept import Kept, KeptFolder
+from gpu_workbench.backends.local.checks import examine
 from gpu_workbench.backends.local.folder import WorkloadFolder, process_started
 from gpu_workbench.backends.local.lease import visible_gpus
 from gpu_workbench.backends.protocol import Sealed
@@ -189,7 +191,7 @@ class LocalBackend:
             return
         _signal(mark.pid, signal.SIGKILL if force else signal.SIGTERM)
         end = time.monotonic() + STOP_PATIENCE
-        while mark.alive and time.monotonic() < end:
+        while mark.alive and time.monotonic() < end:  # noqa: ASYNC110 -- not our child: its end is no event here
             await asyncio.sleep(0.05)
         if mark.alive:
             _signal(mark.pid, signal.SIGKILL)
@@ -214,6 +216,10 @@ class LocalBackend:
             results=path / "results",
             run_key=key.read_text().strip().encode() if key.exists() else b"",
         )
+
+    async def examine(self, spec: WorkloadSpec) -> tuple[Check, ...]:
+        """See :meth:`~gpu_workbench.backends.checks.Examinable.examine`."""
+        return tuple(await asyncio.to_thread(examine, self._root))
 
     async def close(self) -> None:
         """Nothing to let go of."""

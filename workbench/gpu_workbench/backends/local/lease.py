@@ -1,7 +1,7 @@
 """GPUs of this machine, lent by lock files: a workload waits here, in order of arrival, until it has the ones it asked for.
 
-Called as ``python -m gpu_workbench.backends.local.lease FOLDER COMMAND…``: takes the locks, then becomes the command, the same process. The
-locks go with the process, however it ends.
+Called as ``python -m gpu_workbench.backends.local.lease FOLDER COMMAND…``: takes the locks, then becomes the
+command, in the same process. The locks go with it, however it ends.
 """
 
 from __future__ import annotations
