@@ -14,6 +14,9 @@ from typing import Protocol
 CHUNK = 256 * 1024
 """Bytes asked of a socket at once."""
 
+UNIX_BUFFER = 2**20
+"""Bytes a Unix socket holds on their way: with the usual 208 KiB, a large value is mostly processes waking each other."""
+
 Buffer = bytes | bytearray | memoryview
 
 
@@ -44,6 +47,8 @@ class PlainStream:
         sock.setblocking(False)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNIX_BUFFER)
         self._socket = sock
         self._loop = asyncio.get_running_loop()
 

@@ -51,6 +51,11 @@ class Packed:
     length: int
     size: int
 
+    @property
+    def folder(self) -> bool:
+        """Whether it is a folder, and not a single file."""
+        return bool(self.members) and self.members[0][0].name == ROOT
+
     def chunks(self) -> Iterator[bytes]:
         """The stream. A file that shrank since it was listed ends it.
 

@@ -22,6 +22,7 @@ from gpu_workbench.agent.inkernel.modules import lacking, reload_modules
 from gpu_workbench.agent.inkernel.outputs import drain
 from gpu_workbench.agent.inkernel.packages import pip
 from gpu_workbench.core.errors import NotPicklable, WorkbenchError
+from gpu_workbench.transport.streams import UNIX_BUFFER
 from gpu_workbench.values.codecs import Decoder, encode, type_name
 
 MODULE = "_gwb_session"
@@ -72,6 +73,7 @@ class ValuesServer:
             ).start()
 
     def _serve(self, client: socket.socket) -> None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNIX_BUFFER)
         with contextlib.suppress(OSError), client, client.makefile("rb") as reader:
             while line := reader.readline(16 * 2**20):
                 try:
