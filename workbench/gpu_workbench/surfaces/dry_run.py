@@ -40,11 +40,8 @@ def words(plan: Plan, *, backend: str) -> str:
 
 def _would_run(plan: Plan, backend: str) -> str:
     spec = plan.spec
-    where = (
-        "this machine"
-        if backend == "local"
-        else f"the cluster, namespace {spec.placement.namespace or 'default'}"
-    )
+    namespace = f", namespace {spec.placement.namespace}" if spec.placement.namespace else ""
+    where = "this machine" if backend == "local" else f"the cluster{namespace}"
     if plan.living is not None:
         return f"Would run in the session {spec.name!r}, which is there ({spec.id})"
     what = "a detached run" if is_detached(plan) else "a session"
