@@ -1,0 +1,96 @@
+"""What a session asks of the API server while nothing happens, and what a run leaves in etcd."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+
+from tests.bench.harness import Figure
+from tests.bench.place import LIMIT, OnCluster, Place, evaluated
+from tests.kernels import Notebook
+
+TITLE = "API calls and etcd"
+
+ETCD = "http://127.0.0.1:2379"
+"""Of the tests' own cluster."""
+
+_COUNT = """
+import aiohttp
+calls, send = [], aiohttp.ClientSession._request
+async def counted(self, method, url, **options):
+    calls.append(f"{method} {url}")
+    return await send(self, method, url, **options)
+aiohttp.ClientSession._request = counted
+"""
+
+
+def measure(place: Place) -> Iterator[Figure]:
+    """Of one notebook with one session; figures that are only reported."""
+    if place.cluster is None:
+        return
+    seconds = 5 if place.quick else 60
+    with place.notebook("counted", env=place.cluster.env) as made:
+        made.check(_COUNT)
+        place.use_cluster(made)
+        made.check(f"%%gpu {place.flags}\n1", limit=LIMIT)
+        started = evaluated(made, "len(calls)")
+        made.check("%%gpu\n1")
+        time.sleep(1)
+        before = evaluated(made, "len(calls)")
+        time.sleep(seconds)
+        idle = evaluated(made, "len(calls)") - before
+        yield Figure("API calls to start a session and run its first cell", "", [started])
+        note = f"Counted in the notebook's kernel for {seconds} s. The agent makes none."
+        yield Figure("API calls per idle session-hour", "", [idle * 3600 / seconds], note=note)
+        yield from _etcd(made, place, place.cluster)
+
+
+def _etcd(made: Notebook, place: Place, cluster: OnCluster) -> Iterator[Figure]:
+    try:
+        session = _stored(cluster)
+    except OSError:
+        return
+    for _ in range(10):
+        made.check("%%gpu\n1")
+    cells = _stored(cluster)
+    made.check(f"%%gpu {place.flags} --detach\n1", limit=LIMIT)
+    end = time.monotonic() + 60
+    while "Succeeded" not in made.check("%gpu ls").shown and time.monotonic() < end:
+        time.sleep(1)
+    detached = _stored(cluster)
+    events = detached["events"] - cells["events"]
+    note = "Keys and values of the namespace in etcd, without its events; those are forgotten after an hour."
+    yield Figure("bytes in etcd of a session", "KB", [_without_events(session) / 1e3], note=note)
+    yield Figure("its events", "KB", [session["events"] / 1e3])
+    per_cell = (_without_events(cells) - _without_events(session)) / 10
+    yield Figure("bytes in etcd of a cell in a session", "KB", [per_cell / 1e3], note=note)
+    run = _without_events(detached) - _without_events(cells)
+    yield Figure("bytes in etcd of a detached run", "KB", [run / 1e3], note=note)
+    yield Figure("its events", "KB", [events / 1e3])
+    yield Figure("the agent's archive, once per namespace", "KB", [session["archive"] / 1e3])
+
+
+def _without_events(stored: dict[str, int]) -> int:
+    return stored["objects"]
+
+
+def _stored(cluster: OnCluster) -> dict[str, int]:
+    """Bytes of everything of the namespace, by what it is.
+
+    Source: etcd's JSON gateway, ``/v3/kv/range``.
+    """
+    first, last = base64.b64encode(b"/registry/").decode(), base64.b64encode(b"/registry0").decode()
+    asked = json.dumps({"key": first, "range_end": last}).encode()
+    with urllib.request.urlopen(f"{ETCD}/v3/kv/range", asked, timeout=30) as reply:
+        pairs = json.load(reply)["kvs"]
+    found = {"objects": 0, "events": 0, "archive": 0}
+    for pair in pairs:
+        key, value = base64.b64decode(pair["key"]).decode(), base64.b64decode(pair["value"])
+        if f"/{cluster.namespace}/" not in key or "gwb-" not in key:
+            continue
+        kind = "events" if "/events/" in key else "archive" if "/gwb-agent-" in key else "objects"
+        found[kind] += len(key) + len(value)
+    return found
