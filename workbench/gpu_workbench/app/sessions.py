@@ -83,7 +83,9 @@ class Sessions:
 
     def _bury(self, key: tuple[str, str], known: Subscription) -> None:
         del self._known[key]
-        made = {name: run for name, run in known.workload.bound_by.items() if run}
+        made = {
+            name: run for name, run in known.workload.bound_by.items() if run and not _is_module(known, name)
+        }
         before = self._former.get(key)
         names = {**(before.names if before else {}), **known.workload.lost, **made}
         self._former[key] = Former(sentence=_ending(known), names=names)
@@ -198,6 +200,12 @@ def _check(asked: Mapping[str, object], handle: Handle) -> None:
             why="; ".join(found),
             fix="Use `--session NAME` for another one beside it, or `%gpu stop` to end this one first",
         )
+
+
+def _is_module(known: Subscription, name: str) -> bool:
+    """A module is not lost: whoever needs it imports it again."""
+    info = known.workload.names.get(name)
+    return info is not None and info.type == "module"
 
 
 def _ending(known: Subscription) -> str:

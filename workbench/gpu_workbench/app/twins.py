@@ -45,7 +45,9 @@ class Twins:
         for handle, workload in sessions:
             for name, run in workload.bound_by.items():
                 change = (handle.id, name, run)
-                if run and name in names and change not in self._settled and workload.names[name].digest:
+                info = workload.names.get(name)
+                sent = info is not None and info.digest
+                if run and sent and name in names and change not in self._settled:
                     known = workload.runs.get(run)
                     title = known.name if known is not None and known.name else run[:8]
                     found.append(Twin(name, handle.spec.name, title, change))

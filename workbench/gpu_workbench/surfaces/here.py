@@ -55,12 +55,15 @@ class Here:
     Args:
         namespace: The notebook's globals, or a script's.
         used: Settings that ``%gpu use`` made in this kernel.
+        twins: Of which differing copies the user was told.
+        installed: Backend and session to what pip was asked to install there.
     """
 
     namespace: dict[str, Any]
     used: dict[str, str] = field(default_factory=dict)
     portal: Portal = portal
     twins: Twins = field(default_factory=Twins)
+    installed: dict[tuple[str, str], list[tuple[str, ...]]] = field(default_factory=dict)
     _workbenches: dict[tuple[str, ...], Workbench] = field(default_factory=dict)
 
     def config(self, flags: Mapping[str, str] | None = None) -> configuration.Config:

@@ -73,14 +73,14 @@ def count(text: str) -> int:
     return int(text)
 
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 def variable(text: str) -> tuple[str, str]:
     """``NAME=value``, or ``NAME`` to copy it from this process's environment. An error never repeats the value."""
     name, given, value = text.partition("=")
-    if not _VARIABLE.fullmatch(name):
+    if not VARIABLE.fullmatch(name):
         raise FlagError(
             f"{name!r} is no name of a variable", fix="Write NAME=value, or NAME to copy it from here"
         )

@@ -12,8 +12,10 @@ from dataclasses import replace
 
 from gpu_workbench.backends.archive import agent_archive
 from gpu_workbench.backends.channel import Channel
+from gpu_workbench.backends.checks import Check
 from gpu_workbench.backends.kept import Kept
 from gpu_workbench.backends.kubernetes.access import Access, load_access
+from gpu_workbench.backends.kubernetes.checks import examine
 from gpu_workbench.backends.kubernetes.client import ApiClient
 from gpu_workbench.backends.kubernetes.credentials import make_credentials
 from gpu_workbench.backends.kubernetes.reach import PodConnector, Reach
@@ -27,7 +29,9 @@ from gpu_workbench.backends.kubernetes.resources import (
     SERVICES,
     Resource,
 )
+from gpu_workbench.backends.kubernetes.rights import role_yaml
 from gpu_workbench.backends.kubernetes.roots import Roots, seconds
+from gpu_workbench.backends.kubernetes.secrets import UserSecrets
 from gpu_workbench.backends.kubernetes.watch import Watcher
 from gpu_workbench.backends.protocol import Sealed
 from gpu_workbench.core.errors import (
@@ -117,12 +121,14 @@ class KubernetesBackend:
     async def owner(self) -> str:
         """Who we are to the cluster: the first 16 hexadecimal digits of the SHA-256 of our user name there."""
         if not self._owner:
-            client = await self.connect()
-            form: JsonObject = {"apiVersion": SELF_REVIEWS.api, "kind": "SelfSubjectReview"}
-            review = await client.create(SELF_REVIEWS, form)
-            username = text(review, "status", "userInfo", "username")
-            self._owner = hashlib.sha256(username.encode()).hexdigest()[:16]
+            self._owner = hashlib.sha256((await self._user()).encode()).hexdigest()[:16]
         return self._owner
+
+    async def _user(self) -> str:
+        client = await self.connect()
+        form: JsonObject = {"apiVersion": SELF_REVIEWS.api, "kind": "SelfSubjectReview"}
+        review = await client.create(SELF_REVIEWS, form)
+        return text(review, "status", "userInfo", "username")
 
     async def start(self, spec: WorkloadSpec, *, sealed: Sealed | None = None) -> Handle:
         """See :meth:`~gpu_workbench.backends.protocol.Control.start`."""
@@ -298,6 +304,36 @@ class KubernetesBackend:
     async def kept(self, handle: Handle) -> Kept | None:
         """See :meth:`~gpu_workbench.backends.protocol.Control.kept`. A volume cannot be read from outside its pods."""
         return None
+
+    async def examine(self, spec: WorkloadSpec) -> tuple[Check, ...]:
+        """See :meth:`~gpu_workbench.backends.checks.Examinable.examine`."""
+        client = await self.connect()
+        namespace = spec.placement.namespace or self._namespace()
+        return tuple(await examine(client, namespace=namespace, spec=spec))
+
+    async def role(self) -> str:
+        """See :meth:`~gpu_workbench.backends.checks.GivesRole.role`. Without a cluster it is for nobody yet."""
+        await self.connect()
+        user = ""
+        with suppress(BackendError):
+            user = await self._user()
+        return role_yaml(namespace=self._namespace(), user=user)
+
+    async def set_secret(self, name: str, variable: str, value: str) -> bool:
+        """See :meth:`~gpu_workbench.backends.checks.KeepsSecrets.set_secret`."""
+        return await (await self._secrets()).put(name, variable, value)
+
+    async def secrets(self) -> tuple[tuple[str, tuple[str, ...], float], ...]:
+        """See :meth:`~gpu_workbench.backends.checks.KeepsSecrets.secrets`."""
+        return tuple(await (await self._secrets()).list())
+
+    async def remove_secret(self, name: str) -> None:
+        """See :meth:`~gpu_workbench.backends.checks.KeepsSecrets.remove_secret`."""
+        await (await self._secrets()).remove(name)
+
+    async def _secrets(self) -> UserSecrets:
+        client, owner = await self.connect(), await self.owner()
+        return UserSecrets(client, self._namespace(), owner)
 
     async def close(self) -> None:
         """See :meth:`~gpu_workbench.backends.protocol.Control.close`."""

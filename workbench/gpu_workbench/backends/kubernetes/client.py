@@ -12,6 +12,7 @@ import asyncio
 import json
 import logging
 import random
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -103,6 +104,15 @@ class ApiClient:
             NotFound, PermissionDenied, Unreachable, Throttled.
         """
         return await self._json("GET", Call("get", resource.plural, namespace, name), resource)
+
+    async def version(self) -> tuple[int, int]:
+        """Major and minor version of the API server, which tells it to anybody."""
+        content = await self._request("GET", Call("get", "version"), "/version")
+        try:
+            form = member(json.loads(content))
+            return int(text(form, "major")), int(re.match(r"\d+", text(form, "minor"))[0])  # type: ignore[index]
+        except (TypeError, ValueError):
+            raise ProtocolError("What answers is no API server", why=repr(content[:80])) from None
 
     async def list(
         self, resource: Resource, *, namespace: str = "", labels: str = "", fields: str = ""

@@ -55,6 +55,12 @@ RIGHTS = (
         needed=True,
     ),
     Right(
+        ("list",),
+        "secrets",
+        why="the secrets that were kept with `%gpu secret set`",
+        without="`%gpu secret ls` shows nothing",
+    ),
+    Right(
         ("create", "delete"),
         "services",
         why="names by which the pods of a workload find each other",

@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gpu_workbench.app.config import save_user_settings, unused_kubeconfig
+from gpu_workbench.app.config import unused_kubeconfig
 from gpu_workbench.app.detached import RESULT
-from gpu_workbench.app.profiles import read_profiles
-from gpu_workbench.app.settings import show_setting
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.app.workbench import Workbench
 from gpu_workbench.core.quantities import parse_duration, show_about, show_bytes
-from gpu_workbench.core.spec import DEFAULT_SESSION, Handle
+from gpu_workbench.core.spec import Handle
 from gpu_workbench.surfaces import scripts
 from gpu_workbench.surfaces.commands import Command
 from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.magics.choices import profiles, use
+from gpu_workbench.surfaces.magics.copying import copy
 from gpu_workbench.surfaces.magics.detach import launch
+from gpu_workbench.surfaces.magics.doctor import doctor
 from gpu_workbench.surfaces.magics.dry_run import dry_script, dry_start
+from gpu_workbench.surfaces.magics.packages import pip
+from gpu_workbench.surfaces.magics.secrets import secret
+from gpu_workbench.surfaces.magics.targets import meant, session
 from gpu_workbench.surfaces.picture import pictures, settled, snapshot_of
 from gpu_workbench.surfaces.view import tables
 from gpu_workbench.surfaces.view.tables import NameRow, Rendered
-from gpu_workbench.surfaces.view.text import columns
 
 Run = Callable[[Here, Any, Command], Any]
 
@@ -74,7 +77,7 @@ def ls(here: Here, shell: Any, command: Command) -> Rendered:
 
 def why(here: Here, shell: Any, command: Command) -> Rendered:
     """One sentence on why it waits, or how it ended."""
-    subscription = _meant(here, command, command.word)
+    subscription = meant(here, command, command.word)
     from gpu_workbench.surfaces.picture import explanation_of
 
     return tables.why(snapshot_of(subscription), explanation_of(subscription))
@@ -82,7 +85,7 @@ def why(here: Here, shell: Any, command: Command) -> Rendered:
 
 def top(here: Here, shell: Any, command: Command) -> Rendered:
     """What it uses now."""
-    return tables.top(_meant(here, command, command.word).workload)
+    return tables.top(meant(here, command, command.word).workload)
 
 
 def logs(here: Here, shell: Any, command: Command) -> None:
@@ -117,10 +120,26 @@ def stop(here: Here, shell: Any, command: Command) -> None:
         if subscription.over:
             print(f"{title(handle)} had ended already")  # noqa: T201
             continue
-        made = sorted(name for name, run in subscription.workload.bound_by.items() if run)
-        gone = f"; gone with it: {', '.join(made)}" if made else ""
+        lost = _lost_with(subscription)
+        if lost:
+            print(lost, flush=True)  # noqa: T201
         here.portal.call(workbench.stop, request.backend, handle, force=command.flags.force)
-        print(f"Stopped {title(handle)}{gone}")  # noqa: T201
+        print(f"Stopped {title(handle)}")  # noqa: T201
+
+
+def _lost_with(subscription: Subscription) -> str:
+    """What will be gone with it, to be said before it is."""
+    workload = subscription.workload
+    modules = {name for name, info in workload.names.items() if info.type == "module"}
+    made = sorted(name for name, run in workload.bound_by.items() if run and name not in modules)
+    parts = [", ".join(made)] if made else []
+    if workload.busy is not None:
+        parts.append(f"the run {workload.busy.name or workload.busy.id} that is under way")
+    return (
+        f"Going with {subscription.handle.spec.name or subscription.handle.id}: {'; '.join(parts)}"
+        if parts
+        else ""
+    )
 
 
 def _to_stop(here: Here, workbench: Workbench, request: Request, command: Command) -> list[Subscription]:
@@ -136,7 +155,7 @@ def _to_stop(here: Here, workbench: Workbench, request: Request, command: Comman
         found = [here.portal.call(workbench.follow, request.backend, handle)]
         here.portal.call(settled, found[0])
         return found
-    return [_session(here, command)]
+    return [session(here, command)]
 
 
 def title(handle: Handle) -> str:
@@ -147,7 +166,7 @@ def title(handle: Handle) -> str:
 def keep(here: Here, shell: Any, command: Command) -> None:
     """Put off the end of an idle session."""
     seconds = parse_duration(command.word)
-    subscription = _meant(here, command, command.words[1] if len(command.words) > 1 else "")
+    subscription = meant(here, command, command.words[1] if len(command.words) > 1 else "")
 
     async def ask() -> None:
         await (await subscription.channel()).keep(seconds)
@@ -160,7 +179,7 @@ def names(here: Here, shell: Any, command: Command) -> Rendered:
     """Variables: where they are, their size, and whether the two copies differ."""
     from gpu_workbench.app.vars import compare
 
-    subscription = _session(here, command)
+    subscription = session(here, command)
     rows = [
         NameRow(
             name=row.name,
@@ -180,7 +199,7 @@ def names(here: Here, shell: Any, command: Command) -> Rendered:
 def push(here: Here, shell: Any, command: Command) -> None:
     """Send variables now."""
     request = here.request(command.flags)
-    subscription = _session(here, command)
+    subscription = session(here, command)
     cargo = here.portal.call(here.workbench(request.config).push, subscription, command.words)
     print(f"Sent {', '.join(command.words)}: {show_bytes(cargo.size)}")  # noqa: T201
 
@@ -188,68 +207,18 @@ def push(here: Here, shell: Any, command: Command) -> None:
 def pull(here: Here, shell: Any, command: Command) -> None:
     """Bring variables here."""
     request = here.request(command.flags)
-    subscription = _session(here, command)
+    subscription = session(here, command)
     for name in command.words:
         here.namespace[name] = here.portal.call(here.workbench(request.config).fetch, subscription, name)
         here.twins.brought(subscription.handle, subscription.workload, name)
     print(f"Brought {', '.join(command.words)}")  # noqa: T201
 
 
-def use(here: Here, shell: Any, command: Command) -> None:
-    """Choose where cells run from now on; alone, say what is set and where."""
-    flags = command.flags
-    given = {name: getattr(flags, name) for name in ("backend", "context", "namespace", "profile")}
-    given = {name: value for name, value in given.items() if value}
-    if given:
-        here.config(given)  # a wrong value changes nothing
-        here.used.update(given)
-        if flags.save:
-            print(f"Kept in {save_user_settings(given)}")  # noqa: T201
-    config = here.config()
-    rows = [
-        (name, show_setting(name, getattr(config.settings, name)) or "–", config.origins[name])
-        for name in ("backend", "context", "namespace", "profile")
-    ]
-    print(columns([("setting", "value", "from"), *rows]))  # noqa: T201
-
-
-def profiles(here: Here, shell: Any, command: Command) -> None:
-    """Profiles, with where each value was written."""
-    found = read_profiles(here.request(command.flags).config.files)
-    for name, profile in found.items():
-        rows = [(key, str(value), profile.origins.get(key, "")) for key, value in profile.values.items()]
-        print(f"{name}\n{columns(rows) if rows else '  nothing set: the built-in defaults'}\n")  # noqa: T201
-
-
-def _session(here: Here, command: Command) -> Subscription:
-    """The session a line means: ``--session``, or this notebook's own; found again where another kernel started it."""
-    request = here.request(command.flags)
-    workbench = here.workbench(request.config)
-    name = command.flags.session or DEFAULT_SESSION
-    found: Subscription = here.portal.call(
-        workbench.session, request.backend, name, owner=request.spec.owner, notebook=request.spec.notebook
-    )
-    here.portal.call(settled, found)
-    return found
-
-
-def _meant(here: Here, command: Command, word: str) -> Subscription:
-    """The run or session that goes by ``word``; without one this notebook's session."""
-    if not word:
-        return _session(here, command)
-    request = here.request(command.flags)
-    workbench = here.workbench(request.config)
-    handle = here.portal.call(workbench.find, request.backend, word, owner=request.spec.owner)
-    found: Subscription = here.portal.call(workbench.follow, request.backend, handle)
-    here.portal.call(settled, found)
-    return found
-
-
 def _replay(here: Here, shell: Any, command: Command, *, follow: bool, tail: int | None) -> None:
     from gpu_workbench.surfaces.magics.replay import replay
 
     request = here.request(command.flags)
-    replay(here, shell, request, _meant(here, command, command.word), follow=follow, tail=tail)
+    replay(here, shell, request, meant(here, command, command.word), follow=follow, tail=tail)
 
 
 COMMANDS: Mapping[str, Run] = {
@@ -269,4 +238,8 @@ COMMANDS: Mapping[str, Run] = {
     "use": use,
     "profiles": profiles,
     "run": run,
+    "cp": copy,
+    "pip": pip,
+    "secret": secret,
+    "doctor": doctor,
 }

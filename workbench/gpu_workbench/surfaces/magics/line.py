@@ -14,6 +14,7 @@ from gpu_workbench.surfaces.magics.commands import COMMANDS
 from gpu_workbench.surfaces.magics.detach import run_detached
 from gpu_workbench.surfaces.magics.dry_run import dry_cell
 from gpu_workbench.surfaces.magics.failures import syntax_error
+from gpu_workbench.surfaces.magics.packages import install_again
 
 
 def run_cell(here: Here, shell: Any, line: str, source: str) -> None:
@@ -40,6 +41,7 @@ def run_cell(here: Here, shell: Any, line: str, source: str) -> None:
         elif flags.detach:
             run_detached(here, shell, request, cell)
         else:
+            install_again(here, shell, request)
             CellRun(here, shell, request).run(here.workbench(request.config), cell)
     except SyntaxError as error:
         raise syntax_error(error, count=shell.displayhook.prompt_count) from None

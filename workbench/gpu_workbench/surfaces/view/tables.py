@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gpu_workbench.backends.checks import Check
 from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import Phase, Workload
 from gpu_workbench.core.quantities import show_bytes
@@ -114,6 +115,38 @@ def names(rows: Sequence[NameRow]) -> Rendered:
     return Rendered(
         html=_table(titles, shown, right=frozenset({3})),
         text=text.columns([titles, *plain], right=frozenset({3})),
+    )
+
+
+def plain(titles: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str = "") -> Rendered:
+    """Rows of words.
+
+    Args:
+        empty: Stands there where there are no rows.
+    """
+    if not rows:
+        return _sentence(empty)
+    cleaned = [[clean.line(cell, 300) for cell in row] for row in rows]
+    return Rendered(html=_table(titles, cleaned, short=frozenset({0})), text=text.columns([titles, *cleaned]))
+
+
+def checks(found: Sequence[Check]) -> Rendered:
+    """``%gpu doctor``: what was looked at, one a line, with what to do."""
+    marks = {True: "✓", False: "✗", None: "–"}
+    rows = [(marks[check.ok], clean.line(check.what, 400), clean.line(check.fix, 300)) for check in found]
+    colours = {"✓": "run", "✗": "fail", "–": "wait"}
+    drawn = [
+        [tag("strong", mark_, style=f"color:var(--gwb-{colours[mark_]})"), what, _quiet(fix)]
+        for mark_, what, fix in rows
+    ]
+    wrong = sum(check.ok is False for check in found)
+    closing = f"{wrong} to be put right" if wrong else "All that is needed is there"
+    lines_ = [
+        line for mark_, what, fix in rows for line in (f"{mark_} {what}", f"    {fix}" if fix else "") if line
+    ]
+    return Rendered(
+        html=tag("div", _table(("", closing, ""), drawn, short=frozenset({0}))),
+        text="\n".join([*lines_, closing]),
     )
 
 

@@ -78,7 +78,8 @@ def run_cells(found: Snapshot) -> tuple[str, ...]:
     """One run as a row of ``%gpu ls``: mark, id, name, phase, where, time, and the one thing to know."""
     shown = found.snapshot
     spent = shown.waited if lines.waiting(shown.phase) else shown.ran
-    where = lines.joined(lines.place(found)) + (" [SIMULATED]" if shown.simulated else "")
+    place = [part for part in lines.place(found) if part != f"session {found.where.session}" or shown.name]
+    where = lines.joined(place) + (" [SIMULATED]" if shown.simulated else "")
     what = shown.answer
     if shown.phase is Phase.RUNNING and shown.progress and (share := lines.share(shown.progress)) is not None:
         what = lines.joined(
@@ -90,7 +91,7 @@ def run_cells(found: Snapshot) -> tuple[str, ...]:
     return (
         lines.MARKS[shown.phase],
         identity,
-        shown.name or "–",
+        shown.name or found.where.session or "–",
         shown.word,
         where,
         "" if spent is None else show_seconds(spent),
