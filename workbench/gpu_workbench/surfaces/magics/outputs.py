@@ -30,24 +30,32 @@ class Outputs:
         """The content of the run's last error message, which the cell raises instead of printing."""
 
     def publish(self, events: Iterable[OutputWritten]) -> None:
-        """Show these, in order."""
-        streams = set()
+        """Show these, in order: a stream is flushed before something else follows."""
+        written = ""
         for event in events:
-            if event.message == "stream":
-                streams.add(self._stream(event.content))
+            name = self._stream_of(event)
+            if written and written != name:
+                getattr(sys, written).flush()
+            written = name
+            if name:
+                self._write(name, str(event.content.get("text", "")))
             else:
-                for name in streams:
-                    getattr(sys, name).flush()
-                streams.clear()
                 self._display(event)
-        for name in streams:
-            getattr(sys, name).flush()
+        if written:
+            getattr(sys, written).flush()
 
-    def _stream(self, content: JsonObject) -> str:
-        name, text = ("stderr" if content.get("name") == "stderr" else "stdout"), str(content.get("text", ""))
-        getattr(sys, name).write(text)
+    @staticmethod
+    def _stream_of(event: OutputWritten) -> str:
+        """``stdout`` or ``stderr``; empty where it is no stream's."""
+        if event.message != "stream":
+            return ""
+        return "stderr" if event.content.get("name") == "stderr" else "stdout"
+
+    def _write(self, name: str, text: str) -> None:
+        stream = getattr(sys, name)
+        # the class's own write: IPython 9 replaces the stream's by one that keeps all text for its history, without bound
+        type(stream).write(stream, text)
         self.characters[name] = self.characters.get(name, 0) + len(text)
-        return name
 
     def _display(self, event: OutputWritten) -> None:
         content = event.content
