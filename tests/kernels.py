@@ -160,7 +160,9 @@ def notebook(
         "XDG_CONFIG_HOME": str(folder / ".config"),
         "IPYTHONDIR": str(folder / ".ipython"),
     }
-    manager.start_kernel(cwd=str(folder), env={**os.environ, **state, **(env or {})})
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    # with that variable ipykernel would leave alone what programs write to the file descriptors
+    manager.start_kernel(cwd=str(folder), env={**inherited, **state, **(env or {})})
     made = Notebook(manager)
     try:
         made.check("%load_ext gpu_workbench")
