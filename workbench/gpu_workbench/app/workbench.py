@@ -22,6 +22,7 @@ from gpu_workbench.app.detached import (
     project_files,
 )
 from gpu_workbench.app.execution import Execution, Sending
+from gpu_workbench.app.packages import bring_pip
 from gpu_workbench.app.plans import Plan, of_session
 from gpu_workbench.app.sessions import SETTLE, NameLost, Opened, Sessions, new_id
 from gpu_workbench.app.settings import Settings
@@ -58,6 +59,7 @@ class Cell:
     count: int = 0
     cell_id: str = ""
     name: str = ""
+    needs_pip: bool = False
 
 
 @dataclass
@@ -132,6 +134,8 @@ class Workbench:
                 offset=1 if cell.magic else 0,
                 progress=sending.moved,
             )
+            if cell.needs_pip and session.handle.backend != "local":
+                await bring_pip(channel, progress=sending.moved)
             await deliver(cargo, channel, run=run.id, progress=sending.moved)
 
         return Execution(session, run, prepare)

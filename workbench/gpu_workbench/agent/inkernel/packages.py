@@ -27,16 +27,23 @@ class PipFailed(Exception):
         return [f"{type(self).__name__}: {self}"]
 
 
-def pip(arguments: Sequence[str]) -> None:
+def pip(arguments: Sequence[str], *, tools: str = "") -> None:
     """Run pip with what it writes as this cell's output; what it installed can be imported at once.
+
+    Args:
+        arguments: Of pip.
+        tools: A folder with a pip, for an image that has none.
 
     Raises:
         PipFailed: pip ended with an error, or is not there.
     """
     folder = Path(os.environ[FOLDER_VARIABLE])
+    own = importlib.util.find_spec("pip") is not None
+    if not own and not Path(tools, "pip").is_dir():
+        raise PipFailed("There is no pip in the image, nor where the notebook runs. Use an image with pip")
     python = _environment(folder)
     env = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONUNBUFFERED": "1"}
-    env.pop("PYTHONPATH", None)
+    env["PYTHONPATH"] = "" if own else tools
     env.pop("PIP_USER", None)
     command = [str(python), "-m", "pip", *arguments]
     with subprocess.Popen(
@@ -78,13 +85,7 @@ def use_packages() -> None:
 
 
 def _environment(folder: Path) -> Path:
-    """The environment's interpreter; it is made when there is none.
-
-    Raises:
-        PipFailed: the image has no pip, or no venv.
-    """
-    if importlib.util.find_spec("pip") is None:
-        raise PipFailed("There is no pip in the image. Use an image with pip, or one with the package in it")
+    """The environment's interpreter; it is made when there is none."""
     python = folder / "bin" / "python"
     if not python.exists():
         import venv

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gpu_workbench.app.packages import pip_cell
 from gpu_workbench.app.workbench import Cell
 from gpu_workbench.surfaces.commands import Command
 from gpu_workbench.surfaces.here import Here, Request
@@ -34,8 +35,9 @@ def install_again(here: Here, shell: Any, request: Request) -> None:
 
 def _run(here: Here, shell: Any, request: Request, arguments: Sequence[str]) -> None:
     cell = Cell(
-        source=f"__import__('_gwb_session').pip({list(arguments)!r})",
+        source=pip_cell(tuple(arguments)),
         send=False,
+        needs_pip=True,
         magic=_line(arguments),
         count=shell.displayhook.prompt_count,
     )
