@@ -83,7 +83,7 @@ def test_ctrl_c_once_interrupts_the_run(shell: Shell) -> None:
     assert process.stdout.readline() == "waiting\n"
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert out == "interrupted\n"
     assert "press Ctrl-C again to stop it" in errors
 
@@ -96,7 +96,7 @@ def test_ctrl_c_again_stops_a_run_that_does_not_listen(shell: Shell) -> None:
     assert process.stdout.readline() == "interrupted\n"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 143
+    assert process.returncode == 143, errors
     assert "Stopping deaf" in errors
 
 

@@ -12,7 +12,7 @@ from gpu_workbench.app.outcomes import Outcome, outcome_of
 from gpu_workbench.app.portal import Pull
 from gpu_workbench.app.replay import Replay
 from gpu_workbench.app.subscriptions import Subscription
-from gpu_workbench.core.errors import NotFound, UsageError, WorkbenchError
+from gpu_workbench.core.errors import Conflict, NotFound, Unreachable, UsageError, WorkbenchError
 from gpu_workbench.core.model import Phase
 from gpu_workbench.core.spec import Handle
 from gpu_workbench.surfaces import scripts
@@ -168,8 +168,10 @@ class Following:
             _say("Interrupting the run; press Ctrl-C again to stop it")
             try:
                 self._here.portal.call(self._interrupted)
-            except NotFound:  # it is up, and has not begun
+            except NotFound:  # its agent is up, and it has not begun
                 pass
+            except (Conflict, Unreachable):  # it is over, or will be seen to be
+                return
             else:
                 return
         if self._presses <= 2:
