@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -588,3 +589,36 @@ async def test_stop_ends_a_running_cell_and_says_so(tmp_path: Path) -> None:
         assert made.wait() == 0
     assert made.record["outcome"] == "Stopped"
     assert not (tmp_path / "state" / "k").exists()
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.getuid() != 0 or not shutil.which("unshare"),
+    reason="a process namespace needs root on Linux",
+)
+async def test_as_the_first_process_it_buries_orphans_and_no_child_of_its_own(tmp_path: Path) -> None:
+    cell = """
+import os, subprocess, time
+def dead():
+    found = 0
+    for pid in filter(str.isdecimal, os.listdir('/proc')):
+        with open(f'/proc/{pid}/stat') as file: fields = file.read().rpartition(')')[2].split()
+        found += fields[0] == 'Z' and fields[1] == '1'
+    return found
+for _ in range(20): subprocess.run(['sh', '-c', 'sleep 0.05 & '])
+end = time.monotonic() + 20
+time.sleep(0.2)
+while dead() and time.monotonic() < end: time.sleep(0.05)
+assert os.getppid() == 1 and not dead()
+"""
+    wrapper = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+    with agent(tmp_path, wrapper=wrapper) as made:
+        async with made.client(after="") as client:
+            await client.up()
+            end = await client.run(cell)
+            assert end.phase is Phase.SUCCEEDED, end.failure
+            died = await client.run("os._exit(3)")
+            assert died.failure is not None
+            assert died.failure.exit_code == 3
+            await client.channel.stop("enough")
+            await client.event(e.RankEnded, phase=Phase.STOPPED)
+        assert made.wait() == 0

@@ -14,7 +14,12 @@ def not_started(code: int, *, tail: str = "") -> Failure:
     """The failure of a kernel that ended before it answered."""
     tail = tail.strip()[-4000:]
     if code == Exit.NO_IPYKERNEL:
-        what = "This image has no ipykernel: add it to the image, or choose another one with --image"
+        absent = any(f"No module named {name!r}" in tail for name in ("ipykernel", "zmq", "jupyter_client"))
+        what = (
+            "This image has no ipykernel: add it to the image, or choose another one with --image"
+            if absent or not tail
+            else "This image's ipykernel cannot be imported: put a newer one into the image, or choose another one"
+        )
         return Failure(Cause.NOT_STARTED, what, tail, exit_code=code)
     if code >= 0:
         what = f"The session's process ended with exit code {code} before it was ready"

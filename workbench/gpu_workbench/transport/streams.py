@@ -56,14 +56,14 @@ class PlainStream:
         """Some bytes, at most ``limit``; empty at the end."""
         try:
             return await self._loop.sock_recv(self._socket, limit)
-        except (ConnectionError, ValueError):
+        except (OSError, ValueError):  # cut, or closed at this end
             return b""
 
     async def readinto(self, view: memoryview) -> int:
         """Fill a part of ``view``; 0 at the end."""
         try:
             return await self._loop.sock_recv_into(self._socket, view)
-        except (ConnectionError, ValueError):
+        except (OSError, ValueError):  # cut, or closed at this end
             return 0
 
     async def write(self, data: Buffer) -> None:
