@@ -43,6 +43,11 @@ class Step:
     notes: tuple[str, ...] = ()
     over: bool = False
 
+    @property
+    def news(self) -> bool:
+        """Whether it is more than another look at the picture."""
+        return bool(self.outputs or self.question or self.notes or self.over)
+
 
 @dataclass
 class Sending:
@@ -150,11 +155,14 @@ class Execution:
 
     async def _following(self, batches: asyncio.Queue[list[Entry] | None]) -> AsyncIterator[Step]:
         getting = asyncio.ensure_future(batches.get())
+        clock = asyncio.get_running_loop().time
+        due = clock() + TICK
         try:
             while True:
-                await asyncio.wait({getting}, timeout=TICK)
+                await asyncio.wait({getting}, timeout=max(0.0, due - clock()))
                 if not getting.done():
                     yield self._step()
+                    due = clock() + TICK
                     continue
                 batch = getting.result()
                 if batch is END:
@@ -162,7 +170,9 @@ class Execution:
                         raise self._lost()
                     return
                 step = self._of(batch, last=batches.empty())
-                yield step
+                if step.news or clock() >= due:  # each step wakes another thread
+                    yield step
+                    due = clock() + TICK
                 if step.over:
                     return
                 getting = asyncio.ensure_future(batches.get())

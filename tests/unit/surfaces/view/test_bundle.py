@@ -84,6 +84,24 @@ def test_a_short_cell_leaves_nothing_behind_unless_it_fails():
     assert len(notebook.sent) == 1
 
 
+def test_a_snapshot_is_asked_for_only_when_it_would_be_sent():
+    notebook = Notebook()
+    view = notebook.view()
+    assert not view.due(running())
+    assert not view.worth(ended(Phase.SUCCEEDED))
+    assert view.worth(ended(Phase.FAILED))
+    notebook.now = 2.0
+    assert view.due(None)
+    view.show(_at(1))
+    notebook.now = 2.9
+    assert not view.due(running())
+    assert view.worth(running())
+    notebook.now = 3.0
+    assert view.due(running())
+    view.finish(_at(2, Phase.SUCCEEDED))
+    assert not view.worth(ended(Phase.SUCCEEDED))
+
+
 def test_a_longer_cell_gets_its_view_by_itself():
     notebook = Notebook()
     view = notebook.view()

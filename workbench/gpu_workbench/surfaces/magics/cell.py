@@ -99,7 +99,7 @@ class CellRun:
         if step.notes:
             note(self._shell, *step.notes)
         self._outputs.publish(step.outputs)
-        if not step.over:
+        if not step.over and (self._view.due(step.run) or step.workload.phase in (Phase.FAILED, Phase.LOST)):
             self._view.update(self._snapshot(execution, step))
         if step.question is not None:
             self._ask(execution, step)
@@ -149,7 +149,8 @@ class CellRun:
         run, step = execution.run, self._last
         if run is None or step is None:
             return
-        self._view.finish(self._snapshot(execution, step))
+        if self._view.worth(run):
+            self._view.finish(self._snapshot(execution, step))
         error = self._error(execution, run)
         if error is not None:
             raise error from None

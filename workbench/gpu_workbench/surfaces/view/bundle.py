@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from gpu_workbench.core.model import RunState
 from gpu_workbench.core.spec import MIME_TYPE
 from gpu_workbench.core.wire import Json, JsonObject
 from gpu_workbench.surfaces.view.html import html
@@ -66,6 +67,14 @@ class RunView:
     def shown(self) -> bool:
         """Whether there is anything in the cell yet."""
         return self._last is not None
+
+    def worth(self, run: RunState | None) -> bool:
+        """Whether a snapshot of ``run`` would be shown at all: one that would not need not be made."""
+        return not self._finished and (self.shown or worth_showing(run, self._clock() - self._began))
+
+    def due(self, run: RunState | None) -> bool:
+        """Whether :meth:`update` would send a snapshot that has changed."""
+        return self.worth(run) and (self._last is None or self._clock() - self._at >= self._interval)
 
     def show(self, found: Snapshot) -> None:
         """Put the view into the cell, however short the run has been."""
