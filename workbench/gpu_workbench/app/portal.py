@@ -20,6 +20,11 @@ class Portal:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
+        self._closers: list[Callable[[], Coroutine[Any, Any, None]]] = []
+
+    def before_end(self, closer: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have ``closer`` awaited when the process ends, while the loop still runs: it lets go of connections."""
+        self._closers.append(closer)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -35,9 +40,9 @@ class Portal:
                 atexit.register(self._end, self._loop, thread)
             return self._loop
 
-    @staticmethod
-    def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    def _end(self, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
         async def cancel_all() -> None:
+            await asyncio.gather(*(closer() for closer in self._closers), return_exceptions=True)
             others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
             for task in others:
                 task.cancel()
