@@ -129,6 +129,7 @@ class Here:
         if made is None:
             make = functools.partial(make_backend, config=config)
             made = self._workbenches[key] = Workbench(settings, self.namespace, make)
+            self.portal.before_end(made.close)
         made.settings = settings
         return made
 
