@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,4 +105,30 @@ async def test_a_failed_run_is_known_by_its_record_when_its_agent_is_gone(
     assert outcome is not None
     assert outcome.phase is Phase.FAILED
     assert outcome.sentence == "ZeroDivisionError: division by zero"
+    await later.close()
+
+
+async def test_a_run_that_still_waits_when_its_kernel_dies_begins_and_ends_well(
+    workbench: Workbench, spec: WorkloadSpec, cluster: Any, namespace: str
+) -> None:
+    label = f"gpu-workbench-test/{spec.id}"
+    spec = replace(spec, placement=replace(spec.placement, node_selector={label: "yes"}))
+    package = await workbench.seal("kubernetes", spec, Cell(source="answer = n * 7", out=("answer",)))
+    handle = await workbench.launch("kubernetes", package)
+    await workbench.close()  # the kernel is gone; what comes now is somebody else's
+
+    other = KubernetesBackend(kubeconfig=str(cluster.kubeconfig), namespace=namespace)
+    later = Workbench(Settings(backend="kubernetes"), {"__name__": "__main__"}, lambda name: other)
+    found = await later.find("kubernetes", "run", owner=OWNER)
+    assert found.id == handle.id
+    subscription = await later.follow("kubernetes", found)
+    await asyncio.wait_for(subscription.until(lambda: subscription.phase is Phase.PENDING), 30)
+    node = cluster.kubectl("get", "nodes", "-o", "name").split()[0]
+    cluster.kubectl("label", node, f"{label}=yes")
+    try:
+        await asyncio.wait_for(subscription.until(lambda: outcome_of(subscription) is not None), 120)
+    finally:
+        cluster.kubectl("label", node, f"{label}-")
+    assert await later.results("kubernetes", found) == {"answer": 42}
+    await subscription.close()
     await later.close()

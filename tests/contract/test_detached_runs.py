@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gpu_workbench.core.errors import NotFound, RunNotFound, TooLarge, UsageError
+from gpu_workbench.core.errors import ForgedValue, NotFound, RunNotFound, TooLarge, UsageError
 from gpu_workbench.core.model import Phase
 from tests.contract.conftest import OWNER, Place
 
@@ -69,6 +69,23 @@ async def test_a_run_that_failed_before_its_result_says_why(place: Place) -> Non
     run = subscription.workload.runs[handle.id]
     assert (run.phase, run.failure and run.failure.what) == (Phase.FAILED, "ValueError: no luck")
     with pytest.raises(NotFound, match="no luck"):
+        await kernel.workbench.results(place.name, handle)
+    await kernel.close()
+
+
+async def test_a_stored_result_that_somebody_else_wrote_is_refused_unread(place: Place) -> None:
+    if place.name != "local":
+        pytest.skip("nothing is stored without a store")
+    kernel = place.kernel()
+    handle = await kernel.detach("secret = {1: 'a pickle, for its key is no text'}", out=("secret",))
+    subscription = await kernel.ended(handle)
+    await asyncio.wait_for(subscription.ended(), 30)
+    kept = await kernel.workbench.backend(place.name).kept(handle)
+    assert kept is not None
+    result = kept.result("secret")
+    assert result is not None
+    result.path.write_bytes(result.path.read_bytes()[::-1])
+    with pytest.raises(ForgedValue, match="secret"):
         await kernel.workbench.results(place.name, handle)
     await kernel.close()
 

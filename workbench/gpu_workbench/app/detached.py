@@ -22,6 +22,11 @@ from gpu_workbench.core.spec import RunSpec, WorkloadSpec
 RESULT = "_gwb_result"
 """The name under which the value of a function that was run comes back."""
 
+_SMALLER_VALUES = (
+    "Set `store` in the profile, read large data from a volume (--volume), or name what it needs with --in"
+)
+_SMALLER_PROJECT = "Set `store` in the profile, or list in .gitignore what the project's code does not need"
+
 
 @dataclass(frozen=True)
 class ProjectFiles:
@@ -180,5 +185,5 @@ def check_size(cargo: Cargo, project: ProjectFiles, *, limit: int | None) -> Non
     raise TooLarge(
         f"The detached run has {show_bytes(size)}; without a store {show_bytes(limit)} can be sealed",
         why=f"largest are {shown}",
-        fix="Set `store` in the profile, read large data from a volume (--volume), or name what it needs with --in",
+        fix=_SMALLER_PROJECT if project.size > cargo.size else _SMALLER_VALUES,
     )
