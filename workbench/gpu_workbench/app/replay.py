@@ -65,8 +65,7 @@ class Replay:
             return False  # the end itself is on its way
         if not subscription.caught_up:
             return not follow and waited > _PATIENCE
-        runs = subscription.workload.runs.values()
-        return not follow or (bool(runs) and all(run.phase.ended for run in runs))
+        return not follow or all(run.phase.ended for run in subscription.workload.runs.values())
 
     async def close(self) -> None:
         """Stop reading."""

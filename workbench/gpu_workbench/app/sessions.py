@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.backends.protocol import Backend
-from gpu_workbench.core.errors import FlagError, RunNotFound, SessionLost
+from gpu_workbench.core.errors import FlagError, RunNotFound, SessionLost, UsageError
 from gpu_workbench.core.explain import explain
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.spec import Handle, WorkloadSpec, contradictions
@@ -176,6 +177,23 @@ class Sessions:
                 return known
         return Subscription(backend, handle)
 
+    def join(self, subscription: Subscription) -> bool:
+        """Let this process's cells run in a session, whichever notebook started it; ``False`` where they do already.
+
+        Raises:
+            UsageError: this notebook uses another session of that name.
+        """
+        backend, name = subscription.backend, subscription.handle.spec.name
+        known = self.living(backend, name)
+        if known is not None and known.handle.id != subscription.handle.id:
+            raise UsageError(
+                f"This notebook has a session {name!r} of its own",
+                why=f"{known.handle.id} runs, and {subscription.handle.id} goes by the same name",
+                fix="`%gpu stop` ends the one of this notebook; `%gpu logs ID` shows the other without joining it",
+            )
+        self._known[(backend.name, name)] = subscription
+        return known is None
+
     def mine(self, subscription: Subscription) -> bool:
         """Whether this process runs cells in it."""
         return any(known is subscription for known in self._known.values())
@@ -212,4 +230,9 @@ def _ending(known: Subscription) -> str:
     facts = known.facts
     explanation = explain(facts, spec=known.handle.spec) if facts is not None else None
     reason = known.stop_reason or (explanation.sentence if explanation else "its process is gone")
-    return f"The session {known.handle.spec.name!r} has ended: {reason}"
+    when = (
+        "has ended"
+        if known.ended_at is None
+        else f"ended at {time.strftime('%H:%M', time.localtime(known.ended_at))}"
+    )
+    return f"The session {known.handle.spec.name!r} {when}: {reason}"

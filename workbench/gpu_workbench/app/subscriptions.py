@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -56,6 +57,8 @@ class Subscription:
         """Why the journal cannot be read at the moment; empty while it can, or there is none."""
         self.stop_reason = ""
         """Why the workload said it would end; empty where it did not say."""
+        self.ended_at: float | None = None
+        """When it was seen to end, in seconds since 1970; ``None`` where it has not, or had ended before anybody looked."""
         self._cursor = Cursor.START
         self._target: Cursor | None = None
         self._finished = False
@@ -177,9 +180,10 @@ class Subscription:
         """Follow the objects until the view is lost, or they are gone: then the end was read too."""
         try:
             async for facts in self.backend.watch(self.handle):
-                self.facts = facts
+                first, self.facts = self.facts is None, facts
                 self._notify()
                 if self.over:
+                    self.ended_at = None if first else time.time()
                     await self._finish()
                     return True
         except WorkbenchError as error:

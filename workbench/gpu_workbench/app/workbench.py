@@ -289,6 +289,10 @@ class Workbench:
         """Follow a workload; the subscription this process has already, if it has one."""
         return self.sessions.attach(self.backend(backend), handle)
 
+    async def join(self, session: Subscription) -> bool:
+        """Let this notebook's cells run in a session of another one; see :meth:`Sessions.join`."""
+        return self.sessions.join(session)
+
     async def unfollow(self, subscription: Subscription) -> None:
         """Stop following it, unless it is a session of this process."""
         if not self.sessions.mine(subscription):

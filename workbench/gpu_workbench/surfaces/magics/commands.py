@@ -9,8 +9,9 @@ from gpu_workbench.app.config import unused_kubeconfig
 from gpu_workbench.app.detached import RESULT
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.app.workbench import Workbench
+from gpu_workbench.core.model import Kind
 from gpu_workbench.core.quantities import parse_duration, show_about, show_bytes
-from gpu_workbench.core.spec import Handle
+from gpu_workbench.core.spec import DEFAULT_SESSION, Handle
 from gpu_workbench.surfaces import scripts
 from gpu_workbench.surfaces.commands import Command
 from gpu_workbench.surfaces.here import Here, Request
@@ -94,7 +95,15 @@ def logs(here: Here, shell: Any, command: Command) -> None:
 
 
 def attach(here: Here, shell: Any, command: Command) -> None:
-    """A run from its beginning to its end."""
+    """A run from its beginning to its end; a session is this notebook's, too, from now on."""
+    request = here.request(command.flags)
+    subscription = meant(here, command, command.word)
+    spec = subscription.handle.spec
+    if spec.kind is Kind.SESSION and not subscription.over:
+        joined = here.portal.call(here.workbench(request.config).join, subscription)
+        if joined and spec.notebook != request.spec.notebook:
+            cells = "`%%gpu`" if spec.name == DEFAULT_SESSION else f"`%%gpu --session {spec.name}`"
+            print(f"{cells} in this notebook runs in this session now")  # noqa: T201
     _replay(here, shell, command, follow=True, tail=None)
 
 
