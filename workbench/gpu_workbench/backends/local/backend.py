@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -30,6 +34,9 @@ from gpu_workbench.core.spec import Handle, WorkloadSpec
 
 POLL = 0.1
 """Seconds between two looks at a workload's folder."""
+
+POLL_STARTING = 0.02
+"""The same while its agent does not listen yet, and somebody waits for it."""
 
 STOP_PATIENCE = 5.0
 """Seconds an agent is given to end by itself."""
@@ -102,8 +109,8 @@ class LocalBackend:
 
     def _spawn(self, folder: WorkloadFolder, spec: WorkloadSpec) -> None:
         """Start the agent as a process of its own session; it is not our child for long."""
-        archive = _archive_file(self._root)
-        command = [sys.executable, str(archive), "--config", str(folder.path / "agent.json")]
+        agent = _unpacked_agent(self._root)
+        command = [sys.executable, str(agent), "--config", str(folder.path / "agent.json")]
         gpus = visible_gpus() if spec.resources.gpus.count else []
         if gpus:  # another process waits for them, and becomes the agent
             command = [sys.executable, "-m", "gpu_workbench.backends.local.lease", str(folder.path), *command]
@@ -143,7 +150,7 @@ class LocalBackend:
                 yield facts
             if facts.gone:
                 return
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL if facts.agent_ready or facts.phase is Phase.QUEUED else POLL_STARTING)
 
     def facts(self, handle: Handle) -> Facts:
         """What its folder says now."""
@@ -225,15 +232,19 @@ class LocalBackend:
         """Nothing to let go of."""
 
 
-def _archive_file(root: Path) -> Path:
-    """The agent's archive in the state directory, written once per content."""
+def _unpacked_agent(root: Path) -> Path:
+    """The agent as a folder, made once per content: Python keeps what it compiles of a folder, not of an archive."""
     data, digest = agent_archive()
-    path = root / ".agent" / f"{digest}.pyz"
+    path = root / ".agent" / digest / "agent.pyz"
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        building = Path(tempfile.mkdtemp(prefix=".new-", dir=path.parent))
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            archive.extractall(building)
+        try:
+            building.rename(path)
+        except OSError:  # another kernel was faster
+            shutil.rmtree(building, ignore_errors=True)
     return path
 
 
