@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from gpu_workbench.core.errors import NotFound, PermissionDenied
 from gpu_workbench.core.model import Phase
 from gpu_workbench.core.sealed import content_hash
 from gpu_workbench.transport.tar import pack, unpack
+from tests.wheels import make_wheel
 
 from .harness import AgentProcess, Client, agent
 
@@ -165,33 +165,17 @@ async def test_what_is_the_agents_own_is_neither_read_nor_replaced(
 # packages
 
 
-def wheel(folder: Path, name: str, version: str, source: str) -> Path:
-    """A wheel of one module."""
-    info = f"{name}-{version}.dist-info"
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{name}.py", source)
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        archive.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(
-            f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n"
-        )
-    return path
-
-
 def pip(*arguments: str) -> str:
     return f"__import__('_gwb_session').pip({list(arguments)!r})"
 
 
 async def test_an_installed_package_can_be_imported_at_once_and_after_a_restart(tmp_path: Path) -> None:
-    made = wheel(tmp_path, "gwb_probe_package", "1.0", "value = 1")
+    made = make_wheel(tmp_path, "gwb_probe_package", "1.0", "value = 1")
     with agent(tmp_path / "a") as process:
         async with process.client(after="") as client:
             await client.up()
             run = await client.submit(pip("install", "--no-index", str(made)))
-            await client.until(lambda events: "Successfully installed" in client.text(run) or None)
+            await client.until(lambda: "Successfully installed" in client.text(run))
             end = await client.run("import gwb_probe_package as p; assert p.value == 1; print(p.__file__)")
             assert end.phase is Phase.SUCCEEDED
             assert str(process.folder) in client.text(end.run)

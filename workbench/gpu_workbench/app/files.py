@@ -109,6 +109,8 @@ class MirroredFiles:
             path: As the code gave it.
         """
         here = os.path.normpath(self._start / path)
+        if Path(here).is_relative_to(self.project.folder):
+            here = Path(here).relative_to(self.project.folder).as_posix()
         reason = self.project.why_absent(here, self._mirror)
         if reason:
             fix = f"`%gpu cp {path} :{path}` sends it, --volume mounts data"

@@ -35,6 +35,7 @@ def main(connection_file: str, values_socket: str) -> None:
     app = _app_class(IPKernelApp)(connection_file=connection_file)
     app.outstream_class = _named_class(stream_class(OutStream))
     app.initialize([])
+    app.shell.history_manager.enabled = False  # the notebook keeps it; here two cells may have one number
     use_packages()
     values = ValuesServer(Path(values_socket), app)
     values.start()
