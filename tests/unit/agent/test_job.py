@@ -59,9 +59,7 @@ async def test_cell_runs_with_its_values_and_files_and_leaves_signed_results(tmp
             model = await client.get("model", run="r1")
             assert isinstance(model, dict)
             numpy.testing.assert_array_equal(model["w"], numpy.arange(5.0))
-            await client.until(
-                lambda _: None if not client.ended else True
-            )  # both were fetched: it need not wait
+            await client.closed()  # both were fetched: it need not wait any longer
         assert agent.wait() == 0
     finally:
         agent.stop()
@@ -173,7 +171,7 @@ async def test_no_ipykernel_is_said(tmp_path: Path) -> None:
     agent = job_agent(tmp_path, "1", run="r1")
     bare = tmp_path / "bare" / "ipykernel"
     bare.mkdir(parents=True)
-    (bare / "__init__.py").write_text("raise ImportError('not in this image')")
+    (bare / "__init__.py").write_text("raise ImportError(\"No module named 'ipykernel'\")")
     agent.env = {"PYTHONPATH": str(bare.parent)}
     try:
         agent.start()

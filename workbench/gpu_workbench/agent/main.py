@@ -12,12 +12,15 @@ import signal
 import socket
 import ssl
 import sys
+import traceback
 from pathlib import Path
 
 from gpu_workbench.agent.record import write_record
 from gpu_workbench.agent.routes import VERSION, Routes
-from gpu_workbench.agent.service import Service
+from gpu_workbench.agent.service import Outcome, Service
 from gpu_workbench.core.agent_config import AgentConfig, load_agent_config
+from gpu_workbench.core.exits import Exit
+from gpu_workbench.core.model import Cause, Failure, Phase
 from gpu_workbench.transport.server import Server
 
 BACKLOG = 1024
@@ -73,7 +76,12 @@ async def run_agent(config: AgentConfig) -> int:
     routes = Routes(service, token=_token(config))
     server = Server(routes, headers={"gpu-workbench-version": VERSION}, tls=_tls(config))
     server.start(_listeners(config))
-    outcome = await service.run()
+    try:
+        outcome = await service.run()
+    except Exception as error:
+        traceback.print_exc()
+        failure = Failure(Cause.NOT_STARTED, f"The agent itself failed: {type(error).__name__}: {error}")
+        outcome = Outcome(Phase.FAILED, code=Exit.INTERNAL, failure=failure)
     write_record(config, outcome, seconds=service.clock())
     await server.close(patience=READERS_PATIENCE)
     service.forget()

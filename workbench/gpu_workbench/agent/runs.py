@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +16,9 @@ from gpu_workbench.core.model import Cause, Failure, GpuDevice, GpuSample, Phase
 from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import Json, JsonObject
 from gpu_workbench.transport.server import HttpError
+
+ONE_PRESS = 1.0
+"""Seconds within which further interrupts of the same run count as the first."""
 
 QUEUE_LIMIT = 1000
 """Runs that may wait."""
@@ -28,14 +33,21 @@ class Run:
 
     spec: RunSpec
     queued_at: float
-    interrupted: int = 0
+    interrupted: bool = False
     restart: bool = False
     """Whether the process was killed to end it."""
+    pressed: float = -math.inf
 
     @property
     def id(self) -> str:
         """The client's id for it."""
         return self.spec.id
+
+    def interrupt(self) -> bool:
+        """Note an interrupt; whether it is another one than the last, and not the same hand still on the button."""
+        self.interrupted = True
+        last, self.pressed = self.pressed, time.monotonic()
+        return self.pressed - last >= ONE_PRESS
 
 
 class Runs:

@@ -103,9 +103,9 @@ class Script:
         if run is not self.runs.current:
             self.runs.withdraw(run)
             return {"was": "queued"}
-        run.interrupted += 1
+        another = run.interrupt()
         run.restart = run.restart or grade >= 2
-        if self._process is not None:
+        if self._process is not None and (another or run.restart):
             signal_group(self._process, signal.SIGKILL if run.restart else signal.SIGINT)
         return {"was": "running"}
 

@@ -142,12 +142,12 @@ class Session:
         if run is not self.runs.current:
             self.runs.withdraw(run)
             return {"was": "queued"}
-        run.interrupted += 1
+        another = run.interrupt()
         if grade >= 2:
             run.restart = True
             self.kernel.signal(signal.SIGKILL)
             return {"was": "running", "restarting": True}
-        if self._executing and self._dialogue is not None:
+        if another and self._executing and self._dialogue is not None:
             self._dialogue.interrupt()
         return {"was": "running"}
 

@@ -15,6 +15,9 @@ from gpu_workbench.transport.websocket import WebSocket
 
 VERSION = "1"
 
+VALUE_PATIENCE = 900.0
+"""Seconds for a value to be pickled, or to be made of its bytes, before the agent answers: it may have to import torch."""
+
 _ERRORS: Mapping[str, type[errors.WorkbenchError]] = {
     "unknown-name": errors.NotFound,
     "unknown-run": errors.NotFound,
@@ -99,7 +102,13 @@ class Channel:
         """Send a value; with ``run`` it is bound just before that run starts."""
         query = {"codec": codec, **({"run": run} if run else {}), **({"digest": digest} if digest else {})}
         reply = await self._client.request(
-            "PUT", f"/v1/values/{_part(name)}", query=query, body=chunks, length=length, progress=progress
+            "PUT",
+            f"/v1/values/{_part(name)}",
+            query=query,
+            body=chunks,
+            length=length,
+            progress=progress,
+            patience=VALUE_PATIENCE,
         )
         return await self._checked(reply)
 
@@ -111,7 +120,10 @@ class Channel:
             NotPicklable: it has no faithful copy.
         """
         reply = await self._client.request(
-            "GET", f"/v1/values/{_part(name)}", query={"run": run} if run else None
+            "GET",
+            f"/v1/values/{_part(name)}",
+            query={"run": run} if run else None,
+            patience=VALUE_PATIENCE,
         )
         if reply.status != 200:
             await self._checked(reply)

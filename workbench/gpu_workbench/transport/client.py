@@ -145,6 +145,7 @@ class Client:
         length: int = 0,
         headers: Mapping[str, str] | None = None,
         progress: Callable[[int], None] | None = None,
+        patience: float | None = None,
     ) -> Reply:
         """Send a request and read the head of its response.
 
@@ -159,6 +160,7 @@ class Client:
             length: Bytes of ``body``.
             headers: Further headers.
             progress: Called with the count of body bytes sent so far.
+            patience: Seconds for the head of the response; the client's own by default.
 
         Raises:
             Unreachable: no connection, or it was cut.
@@ -172,7 +174,7 @@ class Client:
                 await stream.write(head + content)
                 if body is not None:
                     await _send_body(stream, body, progress)
-                return await asyncio.wait_for(self._read_head(stream), self._patience)
+                return await asyncio.wait_for(self._read_head(stream), patience or self._patience)
             except (OSError, h11.RemoteProtocolError, asyncio.TimeoutError, EOFError) as error:
                 stream.close()
                 if kept and not isinstance(error, asyncio.TimeoutError):
