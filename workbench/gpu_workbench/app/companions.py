@@ -25,15 +25,16 @@ class Companion:
     Args:
         handle: The session.
         fresh: It was started just now, so that nothing was imported there yet.
+        limit: Bytes of project files that are mirrored.
         start: The folder that the notebook runs in; this process's own by default.
     """
 
-    def __init__(self, handle: Handle, *, fresh: bool, start: Path | None = None) -> None:
+    def __init__(self, handle: Handle, *, fresh: bool, limit: int, start: Path | None = None) -> None:
         start = (start or Path.cwd()).resolve()
         folder = project_folder(start)
         self._backend = handle.backend
         self._start = start
-        self._files = None if handle.backend == "local" else MirroredFiles(folder, start=start)
+        self._files = None if handle.backend == "local" else MirroredFiles(folder, start=start, limit=limit)
         self._modules = ProjectModules(folder, since=None if fresh else handle.started)
         self._imported = Imported(folder)
         self._roots: dict[str, None] = {}

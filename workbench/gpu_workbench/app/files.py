@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from gpu_workbench.app.shipping.project import FileEntry, Mirror, Project, change
+from gpu_workbench.app.shipping.project import TOTAL_LIMIT, FileEntry, Mirror, Project, change
 from gpu_workbench.backends.channel import Channel
 from gpu_workbench.core.errors import ShippingError
 from gpu_workbench.core.wire import Json, JsonObject
@@ -27,10 +27,11 @@ class MirroredFiles:
     Args:
         folder: The project's folder.
         start: The folder within it that cells run in.
+        limit: Bytes of all files together.
     """
 
-    def __init__(self, folder: Path, *, start: Path) -> None:
-        self.project = Project(folder)
+    def __init__(self, folder: Path, *, start: Path, limit: int = TOTAL_LIMIT) -> None:
+        self.project = Project(folder, total_limit=limit)
         self._start = start
         self._sent: Mapping[str, FileEntry] | None = None
         self._mirror = Mirror()
@@ -99,7 +100,7 @@ class MirroredFiles:
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
         return [
             f"Not mirrored: {', '.join(left[:_NAMED])}{more}. "
-            "`%gpu cp` sends a file once, --volume mounts data, .gitignore silences this"
+            "`%gpu cp` sends a file once, --volume mounts data, project-limit allows more, .gitignore silences this"
         ]
 
     def why_absent(self, path: str) -> str:

@@ -144,7 +144,8 @@ class Workbench:
         """What keeps a session in step with the project; made once for each."""
         found = self._companions.get(session.handle.id)
         if found is None:
-            found = self._companions[session.handle.id] = Companion(session.handle, fresh=fresh)
+            found = Companion(session.handle, fresh=fresh, limit=self.settings.project_limit)
+            self._companions[session.handle.id] = found
         return found
 
     async def seal(
