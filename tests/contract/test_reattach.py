@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_workbench.backends.kubernetes.backend import KubernetesBackend
 from tests.contract.conftest import Place, facts_when
 from tests.kernels import Notebook, Ran, notebook
 
@@ -157,12 +158,14 @@ def test_a_second_notebook_lists_the_firsts_runs_and_stops_one_by_the_beginning_
 
 
 def ended(place: Place) -> None:
-    """Wait until all that was started has ended by itself."""
+    """Wait until the user's one session has ended by itself."""
 
     async def wait() -> None:
         backend = place.backend()
-        for handle in await backend.list(owner=""):
-            await facts_when(backend, handle, lambda facts: facts.phase.ended and not facts.agent_ready)
+        owner = await backend.owner() if isinstance(backend, KubernetesBackend) else ""
+        [handle] = await backend.list(owner=owner)
+        await facts_when(backend, handle, lambda facts: facts.phase.ended and not facts.agent_ready)
+        await backend.close()
 
     asyncio.run(wait())
 
