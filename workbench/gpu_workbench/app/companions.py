@@ -40,6 +40,7 @@ class Companion:
         self._roots: dict[str, None] = {}
         self._generation: int | None = None
         self._present: set[str] = set()
+        self._one_at_a_time = asyncio.Lock()
 
     async def prepare(
         self,
@@ -68,22 +69,31 @@ class Companion:
         Raises:
             UsageError: the cell imports for certain what is not there.
         """
-        again = generation != self._generation
-        if again:
-            self._present.clear()
-        imports = {**modules, **imports_of(names.tree)}
-        new_roots = self._learn(await asyncio.to_thread(self._modules.follow, imports))
+        async with self._one_at_a_time:
+            again = generation != self._generation
+            if again:
+                self._present.clear()
+            imports = {**modules, **imports_of(names.tree)}
+            notes = await self._bring(channel, imports, again=again, progress=progress)
+            self._generation = generation
+            certain = {**modules, **certain_imports(names.tree, source)}
+            return notes + await self._check(channel, certain, offset=offset)
+
+    async def _bring(
+        self, channel: Channel, imports: Mapping[str, int], *, again: bool, progress: Progress | None
+    ) -> list[str]:
+        """Files and modules, as they are here now."""
+        unknown = self._modules.unknown(imports)
+        new_roots = self._learn(await asyncio.to_thread(self._modules.follow, unknown)) if unknown else False
         notes = await self._files.bring(channel, progress=progress) if self._files else []
-        changed = await asyncio.to_thread(self._modules.changed)
+        changed = await asyncio.to_thread(self._modules.changed) if self._modules.places else ()
         if changed or new_roots or (again and self._roots):
             paths: list[Json] = [*self._roots]
             answer = await channel.commit_files({"files": {}, "paths": paths, "reload": [*changed]})
             notes += reload_notes(answer)
             behind = self._imported.message() if changed else ""
             notes += [behind] if behind else []
-        self._generation = generation
-        certain = {**modules, **certain_imports(names.tree, source)}
-        return notes + await self._check(channel, certain, offset=offset)
+        return notes
 
     def _learn(self, found: Needed) -> bool:
         """Where the session is to look for modules, from now on; whether there is a new place."""

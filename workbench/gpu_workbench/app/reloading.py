@@ -25,11 +25,14 @@ class ProjectModules:
         self._states: dict[Path, tuple[int, int]] = {}
         self._followed: set[str] = set()
 
+    def unknown(self, imports: Mapping[str, int]) -> dict[str, int]:
+        """Those of ``imports`` that were not followed yet."""
+        return {name: line for name, line in imports.items() if name not in self._followed}
+
     def follow(self, imports: Mapping[str, int]) -> Needed:
-        """Learn where modules come from that were not imported before. Returns what is new of it."""
-        new = {name: line for name, line in imports.items() if name not in self._followed}
-        found = needed(new, folder=self.folder) if new else Needed()
-        self._followed.update(new)
+        """Learn where modules come from, and those they import themselves. Returns what was found."""
+        found = needed(imports, folder=self.folder)
+        self._followed.update(imports)
         self.places.update(found.project)
         return found
 

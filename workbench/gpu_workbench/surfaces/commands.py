@@ -174,6 +174,10 @@ COMMANDS: tuple[CommandSpec, ...] = (
             Argument("TARGET", "The same.", needed=True),
         ),
         TARGET_FLAGS,
+        detail=(
+            "A folder becomes TARGET itself, beside what is there already. A file goes into TARGET where that is a folder. "
+            "With / at its end TARGET is a folder that SOURCE goes into."
+        ),
     ),
     CommandSpec(
         "pip",

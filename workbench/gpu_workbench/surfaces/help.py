@@ -44,7 +44,7 @@ def command_help(name: str, *, prefix: str = MAGIC) -> str:
     spec = commands_of(prefix)[name]
     parts = [usage(spec, prefix), spec.summary]
     if spec.detail:
-        parts.append(spec.detail)
+        parts += textwrap.wrap(spec.detail, _WIDTH)
     if spec.arguments:
         parts += ["", *_two_columns((one.name, meaning(one, prefix)) for one in spec.arguments)]
     if not spec.raw:

@@ -49,6 +49,14 @@ class Request:
 
 
 @dataclass
+class Installed:
+    """What pip was asked to install into a session, and the ids of the sessions that have it."""
+
+    lines: list[tuple[str, ...]] = field(default_factory=list)
+    sessions: set[str] = field(default_factory=set)
+
+
+@dataclass
 class Here:
     """This process as its user's place of work.
 
@@ -63,7 +71,7 @@ class Here:
     used: dict[str, str] = field(default_factory=dict)
     portal: Portal = portal
     twins: Twins = field(default_factory=Twins)
-    installed: dict[tuple[str, str], list[tuple[str, ...]]] = field(default_factory=dict)
+    installed: dict[tuple[str, str], Installed] = field(default_factory=dict)
     _workbenches: dict[tuple[str, ...], Workbench] = field(default_factory=dict)
 
     def config(self, flags: Mapping[str, str] | None = None) -> configuration.Config:

@@ -8,7 +8,7 @@ from typing import Any
 from gpu_workbench.app.packages import pip_cell
 from gpu_workbench.app.workbench import Cell
 from gpu_workbench.surfaces.commands import Command
-from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.here import Here, Installed, Request
 from gpu_workbench.surfaces.magics.cell import CellRun
 from gpu_workbench.surfaces.magics.notes import note
 
@@ -16,21 +16,32 @@ from gpu_workbench.surfaces.magics.notes import note
 def pip(here: Here, shell: Any, command: Command) -> None:
     """Run pip in the session."""
     request = here.request(command.flags)
+    install_again(here, shell, request)
     _run(here, shell, request, command.rest)
     if command.rest[0] == "install":
-        here.installed.setdefault((request.backend, request.spec.name), []).append(command.rest)
+        installed = here.installed.setdefault(_key(request), Installed())
+        installed.lines.append(command.rest)
+        installed.sessions.update(_living(here, request))
 
 
 def install_again(here: Here, shell: Any, request: Request) -> None:
-    """Packages that were installed into a session that has ended go into the new one, before its first cell."""
-    key = request.backend, request.spec.name
-    wanted = here.installed.get(key)
-    living = [handle for handle, _ in here.living() if (handle.backend, handle.spec.name) == key]
-    if not wanted or living:
+    """What was installed into a session that has ended goes into the one that replaces it, before its first cell."""
+    installed = here.installed.get(_key(request))
+    if installed is None or installed.sessions & _living(here, request):
         return
-    note(shell, "Installing again what the former session had: " + "; ".join(_line(line) for line in wanted))
-    for arguments in wanted:
+    note(shell, "Installing again what the former session had: " + "; ".join(map(_line, installed.lines)))
+    for arguments in installed.lines:
         _run(here, shell, request, arguments)
+    installed.sessions.update(_living(here, request))
+
+
+def _key(request: Request) -> tuple[str, str]:
+    return request.backend, request.spec.name
+
+
+def _living(here: Here, request: Request) -> set[str]:
+    """The session's id, while it lives."""
+    return {handle.id for handle, _ in here.living() if (handle.backend, handle.spec.name) == _key(request)}
 
 
 def _run(here: Here, shell: Any, request: Request, arguments: Sequence[str]) -> None:
