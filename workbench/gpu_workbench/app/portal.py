@@ -6,8 +6,10 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextlib
+import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from types import FrameType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 T = TypeVar("T")
@@ -90,21 +92,83 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+class _Come:
+    """A flag to wait for, whose waiter may be interrupted at any point.
+
+    ``threading.Condition``, which an Event and a Future wait on, is left broken by an exception at the wrong moment; a bare
+    lock is not.
+    """
+
+    def __init__(self) -> None:
+        self._set = False
+        self._lock = threading.Lock()
+
+    def clear(self) -> None:
+        self._set = False
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def set(self, _: object) -> None:
+        self._set = True
+        self._lock.release()
+
+    def wait(self) -> None:
+        if not self._set:
+            self._lock.acquire()
+
+
 class Pull(Generic[T]):
     """Takes items from an asynchronous iterator, one at a time, from a thread that may be interrupted while it waits.
 
-    An interrupted ``take`` loses nothing: the next one goes on waiting for the same item.
+    An interrupted ``take`` loses nothing: the next one goes on waiting for the same item. As a context manager, in the main
+    thread, it holds interrupts back while an item is being worked on, so that none is lost or half shown; the next ``take``
+    raises them. Two held back at once are not held any longer.
     """
 
     def __init__(self, portal: Portal, source: AsyncIterator[T]) -> None:
         self._portal = portal
         self._source = source
         self._pending: concurrent.futures.Future[tuple[T] | None] | None = None
+        self._come = _Come()
+        self._waiting = False
+        self._held = 0
+        self._before: Any = None
+
+    def __enter__(self) -> Pull[T]:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._interrupted)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        self._held += 1
+        if self._waiting or self._held > 1:
+            self._held = 0
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Let interrupts in at once, for as long as a person is waited for."""
+        try:
+            self._waiting = True
+            if self._held:
+                self._held = 0
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._waiting = False
 
     def take(self) -> tuple[T] | None:
         """The next item in a tuple, or ``None`` at the end."""
         if self._pending is None:
+            self._come.clear()
             self._pending = self._portal.submit(self._following())
+            self._pending.add_done_callback(self._come.set)
+        with self.interruptible():
+            self._come.wait()
         item = self._pending.result()
         self._pending = None
         return item

@@ -140,17 +140,17 @@ class Following:
 
     def follow(self) -> Outcome | None:
         """Until it has ended."""
-        pull = Pull(self._here.portal, self._replay.outputs(follow=True))
         try:
-            while True:
-                try:
-                    taken = pull.take()
-                    if taken is None:
-                        return outcome_of(self._subscription)
-                    self._outputs.publish(taken[0])
-                    self._say_why_it_waits()
-                except KeyboardInterrupt:
-                    self._interrupt()
+            with Pull(self._here.portal, self._replay.outputs(follow=True)) as pull:
+                while True:
+                    try:
+                        taken = pull.take()
+                        if taken is None:
+                            return outcome_of(self._subscription)
+                        self._outputs.publish(taken[0])
+                        self._say_why_it_waits()
+                    except KeyboardInterrupt:
+                        self._interrupt()
         finally:
             self._here.portal.call(self._replay.close)
 

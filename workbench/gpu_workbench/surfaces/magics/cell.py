@@ -12,6 +12,7 @@ from gpu_workbench.app.portal import Pull
 from gpu_workbench.app.sessions import Opened
 from gpu_workbench.app.workbench import Cell, Started, Workbench
 from gpu_workbench.core.errors import WorkbenchError
+from gpu_workbench.core.events import InputRequested
 from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import Phase, RunState, Workload
 from gpu_workbench.core.quantities import show_bytes
@@ -84,15 +85,19 @@ class CellRun:
         note(self._shell, sentence)
 
     def _follow(self, execution: Execution) -> None:
-        pull = Pull(self._here.portal, execution.steps())
-        while True:
-            try:
-                taken = pull.take()
-                if taken is None:
-                    return
-                self._draw(execution, taken[0])
-            except KeyboardInterrupt:
-                self._interrupt(execution)
+        with Pull(self._here.portal, execution.steps()) as pull:
+            while True:
+                try:
+                    taken = pull.take()
+                    if taken is None:
+                        return
+                    step = taken[0]
+                    self._draw(execution, step)
+                    if step.question is not None:
+                        with pull.interruptible():
+                            self._ask(execution, step.question)
+                except KeyboardInterrupt:
+                    self._interrupt(execution)
 
     def _draw(self, execution: Execution, step: Step) -> None:
         self._last = step
@@ -101,12 +106,8 @@ class CellRun:
         self._outputs.publish(step.outputs)
         if not step.over and (self._view.due(step.run) or step.workload.phase in (Phase.FAILED, Phase.LOST)):
             self._view.update(self._snapshot(execution, step))
-        if step.question is not None:
-            self._ask(execution, step)
 
-    def _ask(self, execution: Execution, step: Step) -> None:
-        question = step.question
-        assert question is not None
+    def _ask(self, execution: Execution, question: InputRequested) -> None:
         ask = self._shell.kernel.getpass if question.password else self._shell.kernel.raw_input
         self._here.portal.call(execution.answer, question, ask(question.prompt))
 

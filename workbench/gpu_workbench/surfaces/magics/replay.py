@@ -60,27 +60,27 @@ def follow_own(here: Here, shell: Any, request: Request, handle: Handle) -> None
     following = here.portal.call(Replay.begin, workbench.backend(request.backend), handle)
     subscription = following.subscription
     outputs, view = Outputs(shell), RunView(publish=ipython_publish())
-    pull = Pull(here.portal, following.outputs(follow=True))
     presses = 0
 
     async def interrupt() -> None:
         await (await subscription.channel()).interrupt(handle.id, grade=min(presses, 2))
 
     try:
-        while True:
-            try:
-                taken = pull.take()
-                if taken is None:
-                    break
-                outputs.publish(taken[0])
-                view.update(snapshot_of(subscription))
-            except KeyboardInterrupt:
-                presses += 1
-                if subscription.connected:
-                    with contextlib.suppress(WorkbenchError):  # it is over, or has not begun
-                        here.portal.call(interrupt)
-                else:
-                    here.portal.call(workbench.stop, request.backend, handle)
+        with Pull(here.portal, following.outputs(follow=True)) as pull:
+            while True:
+                try:
+                    taken = pull.take()
+                    if taken is None:
+                        break
+                    outputs.publish(taken[0])
+                    view.update(snapshot_of(subscription))
+                except KeyboardInterrupt:
+                    presses += 1
+                    if subscription.connected:
+                        with contextlib.suppress(WorkbenchError):  # it is over, or has not begun
+                            here.portal.call(interrupt)
+                    else:
+                        here.portal.call(workbench.stop, request.backend, handle)
         view.finish(snapshot_of(subscription))
         outcome = outcome_of(subscription)
         error = outcome.error(handle.spec.name or handle.id) if outcome else None

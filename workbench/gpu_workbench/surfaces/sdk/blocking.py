@@ -106,20 +106,22 @@ class Session(_Workload):
         portal = self._here.portal
         execution = portal.call(self._inner.execution, cell)
         outputs, presses = outputs_here(), Presses(execution)
-        pull = Pull(portal, execution.steps())
-        while True:
-            try:
-                taken = pull.take()
-                if taken is None:
-                    break
-                outputs.publish(taken[0].outputs)
-                question = taken[0].question
-                if question is not None:
-                    portal.call(execution.answer, question, ask(question))
-            except KeyboardInterrupt:
-                grade = presses.grade()
-                if grade is not None:
-                    portal.call(execution.interrupt, grade=grade)
+        with Pull(portal, execution.steps()) as pull:
+            while True:
+                try:
+                    taken = pull.take()
+                    if taken is None:
+                        break
+                    outputs.publish(taken[0].outputs)
+                    question = taken[0].question
+                    if question is not None:
+                        with pull.interruptible():
+                            answer = ask(question)
+                        portal.call(execution.answer, question, answer)
+                except KeyboardInterrupt:
+                    grade = presses.grade()
+                    if grade is not None:
+                        portal.call(execution.interrupt, grade=grade)
         run = execution.run
         assert run is not None
         raise_failure(run, outputs)
