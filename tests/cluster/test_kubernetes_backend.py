@@ -107,7 +107,8 @@ async def test_what_is_stopped_is_gone_but_remembered_until_it_is_forgotten(
     assert object_name(spec.id) not in left
     owner = await backend.owner()
     assert [found.id for found in await backend.list(owner=owner)] == [spec.id]
-    assert (await backend.find(spec.id)).spec == handle.spec
+    kept = await backend.find(spec.id)
+    assert (kept.spec, kept.ended) == (handle.spec, True)
     with pytest.raises(Unreachable):
         await backend.open(handle)
     await backend.forget(handle)

@@ -143,8 +143,9 @@ class Sessions:
         if not spec.notebook:
             return None
         for handle in await backend.list(owner=spec.owner):
-            living = handle.spec
-            if (living.kind, living.name, living.notebook) == (Kind.SESSION, spec.name, spec.notebook):
+            found = handle.spec
+            mine = (found.kind, found.name, found.notebook) == (Kind.SESSION, spec.name, spec.notebook)
+            if mine and not handle.ended:
                 async for facts in backend.watch(handle):
                     if not facts.gone and not facts.phase.ended:
                         return handle

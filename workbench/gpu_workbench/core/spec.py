@@ -190,12 +190,14 @@ class Handle:
     Args:
         started: Wall clock in seconds since 1970, of the backend's own records.
         address: What the backend needs to reach it, in its own words; never a secret.
+        ended: Its end was on record already when it was found; ``False`` does not say that it lives.
     """
 
     spec: WorkloadSpec
     backend: str
     started: float
     address: Mapping[str, str] = field(default_factory=dict)
+    ended: bool = False
 
     @property
     def id(self) -> str:

@@ -354,7 +354,8 @@ class KubernetesBackend:
     def _handle(self, spec: WorkloadSpec, root: JsonObject) -> Handle:
         address = {"namespace": spec.placement.namespace, "context": self._context}
         started = seconds(text(root, "metadata", "creationTimestamp"))
-        return Handle(spec=spec, backend=self.name, started=started, address=address)
+        ended = bool(ended_at(root))
+        return Handle(spec=spec, backend=self.name, started=started, address=address, ended=ended)
 
     def _readable(self, root: JsonObject) -> Handle | None:
         try:
