@@ -14,7 +14,7 @@ from tests.kernels import Notebook
 TITLE = "Eight notebooks printing at once"
 
 NOTEBOOKS = 8
-LINES = 200_000
+LINES = 100_000
 
 
 def measure(place: Place) -> Iterator[Figure]:

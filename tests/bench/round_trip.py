@@ -47,7 +47,7 @@ def measure(place: Place) -> Iterator[Figure]:
 
             return run
 
-        times = place.times(200)
+        times = place.times(150)
         in_turn({name: action(name) for name in kernels}, times=times, warm=10)
     first = {name: [1000 * timing.first for timing in found[-times:]] for name, found in timings.items()}
     whole = {name: [1000 * timing.whole for timing in found[-times:]] for name, found in timings.items()}
