@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import queue
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -173,3 +175,14 @@ def notebook(
                 made.run("%gpu stop --all", limit=30)
         with contextlib.suppress(Exception):
             made.kill()
+        if stop:
+            end_all(folder / ".state")
+
+
+def end_all(state: Path) -> None:
+    """End what is left of this state's agents, whatever became of the kernel that should have stopped them."""
+    for noted in state.glob("local/*/process.json"):
+        pid = json.loads(noted.read_text())["pid"]
+        with contextlib.suppress(OSError):
+            if str(state).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)

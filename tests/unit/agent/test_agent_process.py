@@ -207,6 +207,7 @@ async def test_a_cell_that_ends_its_process_says_so_and_keeps_its_output(shared:
 
 async def test_a_kernel_that_is_killed_between_cells_is_replaced_at_once(shared: AgentProcess) -> None:
     async with shared.client() as client:
+        await client.run("1")  # it is up
         generation = (await client.channel.state())["generation"]
         os.kill(shared.kernel_pid(), signal.SIGKILL)
         restarted = await client.event(e.PayloadRestarted)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from gpu_workbench.core.agent_config import AgentConfig
 
+AGENT_PID = "GPU_WORKBENCH_AGENT_PID"
+"""Environment variable with the agent's process id, for its children's first moments only."""
+
 _OURS = ("GPU_WORKBENCH_TOKEN",)
 
 
@@ -20,6 +23,7 @@ def payload_environment(config: AgentConfig, *, base: Mapping[str, str] | None =
     """
     env = {key: value for key, value in (os.environ if base is None else base).items() if key not in _OURS}
     env["GPU_WORKBENCH_WORKLOAD"] = config.workload
+    env[AGENT_PID] = str(os.getpid())
     env["GPU_WORKBENCH_PACKAGES"] = str(Path(config.state_dir) / "packages")
     env.setdefault("PYTHONUNBUFFERED", "1")
     if not _writable_home(env.get("HOME", "")):

@@ -21,7 +21,16 @@ _OURS = ("__about__.py", "core", "values", "transport", "agent")
 _VENDORED = {"h11": "_gwb_vendor/h11", "wsproto": "_gwb_vendor/wsproto", "cloudpickle": "_gwb_cloudpickle"}
 _MODULES = {"pynvml": "_gwb_vendor/pynvml.py"}
 _TIME = (1980, 1, 1, 0, 0, 0)
-_MAIN = b"import sys\n\nfrom gpu_workbench.agent.main import main\n\nsys.exit(main(sys.argv[1:]))\n"
+_MAIN = b"""import signal
+import sys
+
+if "--config" in sys.argv:  # as process 1 of a container it would not even hear a SIGTERM before it asks for it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+from gpu_workbench.agent.main import main
+
+sys.exit(main(sys.argv[1:]))
+"""
 _PACKAGE = b'"""The part of GPU Workbench that travels."""\n'
 
 

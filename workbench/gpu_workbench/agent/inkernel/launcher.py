@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gpu_workbench.agent.environment import AGENT_PID
 from gpu_workbench.agent.inkernel import text_progress
 from gpu_workbench.agent.inkernel.outputs import keep_every_message, stream_class
 from gpu_workbench.agent.inkernel.packages import use_packages
@@ -76,9 +77,12 @@ def _named_class(cls: type) -> str:
 
 
 def end_with_the_agent() -> None:
-    """Die when the agent dies; a kernel nobody can reach must not hold GPUs."""
+    """Die when the agent dies; what nobody can reach must not hold GPUs. It may have died before we could ask for that."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    agent = os.environ.pop(AGENT_PID, "")
+    if agent and os.getppid() != int(agent):
+        os._exit(1)
 
 
 def _look_like_a_user_process() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import io
 import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +31,7 @@ from gpu_workbench.core.errors import Unreachable, WorkbenchError
 from gpu_workbench.core.facts import Facts
 from gpu_workbench.core.model import Kind, Phase
 from gpu_workbench.core.spec import Handle, WorkloadSpec
+from gpu_workbench.transport.unix import connect_unix
 
 POLL = 0.1
 """Seconds between two looks at a workload's folder."""
@@ -176,18 +177,7 @@ class LocalBackend:
         mark = folder.process
         if mark is None or not mark.alive or not folder.socket.exists():
             raise Unreachable("There is no agent to talk to", why=f"{handle.spec.name} is not running")
-        path = str(folder.socket)
-
-        async def connect() -> socket.socket:
-            made = socket.socket(socket.AF_UNIX)
-            made.setblocking(False)
-            try:
-                await asyncio.get_running_loop().sock_connect(made, path)
-            except BaseException:
-                made.close()
-                raise
-            return made
-
+        connect = functools.partial(connect_unix, str(folder.socket))
         return Channel(connect=connect, token=(folder.path / "token").read_text())
 
     async def stop(self, handle: Handle, *, force: bool = False) -> None:
