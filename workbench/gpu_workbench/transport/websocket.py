@@ -75,7 +75,10 @@ class WebSocket:
                 self._ready.append(b"".join(self._parts) if len(self._parts) > 1 else data)
                 self._parts, self._size = [], 0
         elif isinstance(event, ws_events.Ping):
-            await self._write(event.response())
+            try:
+                await self._write(event.response())
+            except OSError:  # it asked before it went away
+                return False
         elif isinstance(event, ws_events.CloseConnection):
             return False
         return True
