@@ -18,11 +18,9 @@ from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import Json, JsonObject, decode
 from gpu_workbench.transport.server import HttpError, Request, Response, Upgrade
 from gpu_workbench.transport.streams import CHUNK
-from gpu_workbench.transport.websocket import WebSocket
+from gpu_workbench.transport.websocket import PING_INTERVAL, WebSocket
 
 VERSION = "1"
-PING_INTERVAL = 20.0
-"""Seconds between two signs of life on a journal stream; after three without an answer the client counts as gone."""
 
 _SKIPPED_NAMED = 20
 

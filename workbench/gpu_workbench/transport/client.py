@@ -13,7 +13,7 @@ from gpu_workbench.core.errors import ProtocolError, Unreachable
 from gpu_workbench.core.wire import Json, JsonObject
 from gpu_workbench.transport.streams import CHUNK, Buffer, ByteStream, PlainStream, TlsStream
 from gpu_workbench.transport.vendor import h11, ws_events, ws_handshake, wsproto
-from gpu_workbench.transport.websocket import WebSocket
+from gpu_workbench.transport.websocket import PING_INTERVAL, WebSocket
 
 Connect = Callable[[], Awaitable[socket.socket]]
 """Gives a connected socket to the other end."""
@@ -240,7 +240,7 @@ class Client:
         while True:
             for event in handshake.events():
                 if isinstance(event, ws_events.AcceptConnection):
-                    return WebSocket(stream, handshake.connection)
+                    return WebSocket(stream, handshake.connection, patience=3 * PING_INTERVAL)
                 raise EOFError(f"it refused the stream with status {getattr(event, 'status_code', '?')}")
             received = await stream.read()
             if not received:

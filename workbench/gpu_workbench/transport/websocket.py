@@ -11,16 +11,30 @@ from gpu_workbench.transport.vendor import ws_events, wsproto
 MESSAGE_LIMIT = 64 * 2**20
 """Bytes of one message that is accepted."""
 
+PING_INTERVAL = 20.0
+"""Seconds between two signs of life of the serving side; after three without one, either side counts the other as gone."""
+
 
 class WebSocket:
-    """One end of an open WebSocket. ``receive`` has one caller at a time; ``send`` may have several."""
+    """One end of an open WebSocket. ``receive`` has one caller at a time; ``send`` may have several.
+
+    Args:
+        limit: Bytes of one message that is accepted.
+        patience: Seconds of silence after which the other side is gone; ``None`` for no such limit.
+    """
 
     def __init__(
-        self, stream: ByteStream, frames: wsproto.connection.Connection, *, limit: int = MESSAGE_LIMIT
+        self,
+        stream: ByteStream,
+        frames: wsproto.connection.Connection,
+        *,
+        limit: int = MESSAGE_LIMIT,
+        patience: float | None = None,
     ) -> None:
         self._frames = frames
         self._stream = stream
         self._limit = limit
+        self._patience = patience
         self._sending = asyncio.Lock()
         self._parts: list[bytes] = []
         self._ready: list[bytes] = []
@@ -57,7 +71,10 @@ class WebSocket:
                 return
         if handled:
             return
-        data = await self._stream.read()
+        try:
+            data = await asyncio.wait_for(self._stream.read(), self._patience)
+        except asyncio.TimeoutError:  # a connection that was dropped on its way, without a word to either end
+            data = b""
         if not data:
             self._open = False
             return
