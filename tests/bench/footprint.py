@@ -31,7 +31,7 @@ def measure(place: Place) -> Iterator[Figure]:
     """Of one notebook with one session; figures that are only reported."""
     if place.cluster is None:
         return
-    seconds = 5 if place.quick else 60
+    seconds, before_all = 5 if place.quick else 60, _stored(place.cluster)
     with place.notebook("counted", env=place.cluster.env) as made:
         made.check(_COUNT)
         place.use_cluster(made)
@@ -45,52 +45,59 @@ def measure(place: Place) -> Iterator[Figure]:
         yield Figure("API calls to start a session and run its first cell", "", [started])
         note = f"Counted in the notebook's kernel for {seconds} s. The agent makes none."
         yield Figure("API calls per idle session-hour", "", [idle * 3600 / seconds], note=note)
-        yield from _etcd(made, place, place.cluster)
+        if before_all is not None:
+            yield from _etcd(made, place, place.cluster, before_all)
 
 
-def _etcd(made: Notebook, place: Place, cluster: OnCluster) -> Iterator[Figure]:
-    try:
-        session = _stored(cluster)
-    except OSError:
-        return
+def _etcd(
+    made: Notebook, place: Place, cluster: OnCluster, before: dict[str, dict[str, int]]
+) -> Iterator[Figure]:
+    session = _grown(cluster, before)
     for _ in range(10):
         made.check("%%gpu\n1")
-    cells = _stored(cluster)
+    cells = _grown(cluster, before)
     made.check(f"%%gpu {place.flags} --detach\n1", limit=LIMIT)
     end = time.monotonic() + 60
     while "Succeeded" not in made.check("%gpu ls").shown and time.monotonic() < end:
         time.sleep(1)
-    detached = _stored(cluster)
-    events = detached["events"] - cells["events"]
-    note = "Keys and values of the namespace in etcd, without its events; those are forgotten after an hour."
-    yield Figure("bytes in etcd of a session", "KB", [_without_events(session) / 1e3], note=note)
-    yield Figure("its events", "KB", [session["events"] / 1e3])
-    per_cell = (_without_events(cells) - _without_events(session)) / 10
-    yield Figure("bytes in etcd of a cell in a session", "KB", [per_cell / 1e3], note=note)
-    run = _without_events(detached) - _without_events(cells)
-    yield Figure("bytes in etcd of a detached run", "KB", [run / 1e3], note=note)
-    yield Figure("its events", "KB", [events / 1e3])
-    yield Figure("the agent's archive, once per namespace", "KB", [session["archive"] / 1e3])
+    detached = _grown(cluster, before)
+    note = "Keys and values in etcd, without events; those are forgotten after an hour."
+    yield Figure("bytes in etcd of a session", "KB", [session["objects"] / 1e3], note=note)
+    yield Figure("of its events", "KB", [session["events"] / 1e3])
+    per_cell = (cells["objects"] - session["objects"]) / 10
+    yield Figure("of a cell in a session", "KB", [per_cell / 1e3], note=note)
+    yield Figure("of a detached run", "KB", [(detached["objects"] - cells["objects"]) / 1e3], note=note)
+    yield Figure("of its events", "KB", [(detached["events"] - cells["events"]) / 1e3])
+    archive = max((_stored(cluster) or {}).get("archive", {"": 0}).values(), default=0)
+    yield Figure("of the agent's archive, once per namespace and version", "KB", [archive / 1e3])
 
 
-def _without_events(stored: dict[str, int]) -> int:
-    return stored["objects"]
+def _grown(cluster: OnCluster, before: dict[str, dict[str, int]]) -> dict[str, int]:
+    """Bytes of what was not there before."""
+    now = _stored(cluster) or {}
+    return {
+        kind: sum(size for key, size in found.items() if key not in before.get(kind, {}))
+        for kind, found in now.items()
+    }
 
 
-def _stored(cluster: OnCluster) -> dict[str, int]:
-    """Bytes of everything of the namespace, by what it is.
+def _stored(cluster: OnCluster) -> dict[str, dict[str, int]] | None:
+    """Bytes of everything of the namespace by what it is and by its key; ``None`` where etcd cannot be asked.
 
     Source: etcd's JSON gateway, ``/v3/kv/range``.
     """
     first, last = base64.b64encode(b"/registry/").decode(), base64.b64encode(b"/registry0").decode()
     asked = json.dumps({"key": first, "range_end": last}).encode()
-    with urllib.request.urlopen(f"{ETCD}/v3/kv/range", asked, timeout=30) as reply:
-        pairs = json.load(reply)["kvs"]
-    found = {"objects": 0, "events": 0, "archive": 0}
+    try:
+        with urllib.request.urlopen(f"{ETCD}/v3/kv/range", asked, timeout=30) as reply:
+            pairs = json.load(reply)["kvs"]
+    except OSError:
+        return None
+    found: dict[str, dict[str, int]] = {"objects": {}, "events": {}, "archive": {}}
     for pair in pairs:
         key, value = base64.b64decode(pair["key"]).decode(), base64.b64decode(pair["value"])
         if f"/{cluster.namespace}/" not in key or "gwb-" not in key:
             continue
         kind = "events" if "/events/" in key else "archive" if "/gwb-agent-" in key else "objects"
-        found[kind] += len(key) + len(value)
+        found[kind][key] = len(key) + len(value)
     return found
