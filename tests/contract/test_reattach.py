@@ -183,3 +183,17 @@ def test_a_session_that_ended_idle_is_missed_with_its_names(quiet_place: Place) 
         assert lost.error.startswith("NameLost: precious lived in the session and is gone")
         assert nb.check(f"%%gpu {SMALL}\n2 + 2").result == "4"
         assert "Gone with it" not in nb.check("%%gpu\n3 + 3").shown, "said once"
+
+
+def test_a_new_kernel_is_told_of_the_session_that_ended_meanwhile(quiet_place: Place) -> None:
+    with kernel(quiet_place) as first:
+        first.check(f"%%gpu {SMALL} --idle-limit 8s\nprecious = [1]")
+        killed(first)
+    ended(quiet_place)
+    with kernel(quiet_place) as second:
+        said = second.run(f"%%gpu {SMALL}\nprecious").shown
+        assert "The session 'default' has ended: no cell ran for 8 s (idle limit)" in said
+        if quiet_place.name == "local":  # elsewhere the journal, and with it the names, went with the pod
+            assert "Gone with it: precious" in said
+            assert "NameLost: precious lived in the session and is gone" in said
+        assert "has ended" not in second.check("%%gpu\n3 + 3").shown, "said once"

@@ -115,7 +115,7 @@ class Sessions:
             _check(asked, found)
             return Opened(self._follow(backend, found), rejoined=True)
         handle = await backend.start(replace(spec, id=new_id()))
-        former = self._former.get((backend.name, spec.name))
+        former = self._former.get((backend.name, spec.name)) or await self._before(backend, handle)
         lost = former if former is not None and not former.said else None
         if former is not None:
             former.said = True
@@ -151,6 +151,19 @@ class Sessions:
                         return handle
                     break
         return None
+
+    async def _before(self, backend: Backend, new: Handle) -> Former | None:
+        """What became of this notebook's session of the same name, where it ended while no kernel looked."""
+        for handle in await backend.list(owner=new.spec.owner) if new.spec.notebook else ():
+            if handle.id == new.id or not _same_place(handle.spec, new.spec):
+                continue
+            known = Subscription(backend, handle)
+            await known.settle(SETTLE)
+            if known.over:
+                self._former[(backend.name, new.spec.name)] = Former(_ending(known), _made(known))
+            await known.close()
+            break  # the ones before it were told of when it was started
+        return self._former.get((backend.name, new.spec.name))
 
     async def find(self, backend: Backend, name: str, *, owner: str, notebook: str) -> Subscription:
         """The living session of that name: met before, or this notebook's from before a kernel restart.
@@ -227,10 +240,23 @@ def _is_module(known: Subscription, name: str) -> bool:
     return info is not None and info.type == "module"
 
 
+def _same_place(found: WorkloadSpec, spec: WorkloadSpec) -> bool:
+    """Whether it is the session of that notebook and name."""
+    return (found.kind, found.name, found.notebook) == (Kind.SESSION, spec.name, spec.notebook)
+
+
+def _made(known: Subscription) -> dict[str, str]:
+    """The names that went with a session, and the run that bound each."""
+    made = {name: run for name, run in known.workload.bound_by.items() if run}
+    return {**known.workload.lost, **made}
+
+
 def _ending(known: Subscription) -> str:
     facts = known.facts
     explanation = explain(facts, spec=known.handle.spec) if facts is not None else None
     reason = known.stop_reason or (explanation.sentence if explanation else "its process is gone")
+    if reason[1:2].islower():  # it goes on a sentence here
+        reason = reason[0].lower() + reason[1:]
     when = (
         "has ended"
         if known.ended_at is None
