@@ -272,7 +272,7 @@ def missed(session: Session, *, why: str) -> None:
     assert session.nb.check("%%gpu\n2 + 2").result == "4"
 
 
-DELETED = "SIGTERM"
+DELETED = "it was told to end from outside (SIGTERM)"
 
 
 def test_a_pod_deleted_with_grace_ends_the_run_and_says_so(session: Session) -> None:

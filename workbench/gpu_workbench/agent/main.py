@@ -72,7 +72,10 @@ async def run_agent(config: AgentConfig) -> int:
     service = Service(config, command=own_command())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, functools.partial(service.stop, f"it got {number.name}", told=True))
+        loop.add_signal_handler(
+            number,
+            functools.partial(service.stop, f"it was told to end from outside ({number.name})", told=True),
+        )
     routes = Routes(service, token=_token(config))
     server = Server(routes, headers={"gpu-workbench-version": VERSION}, tls=_tls(config))
     server.start(_listeners(config))
