@@ -62,6 +62,7 @@ class Subscription:
         self._cursor = Cursor.START
         self._target: Cursor | None = None
         self._finished = False
+        self._closed = False
         self._channel: Channel | None = None
         self._feeds: list[Feed] = []
         self._changed = asyncio.Event()
@@ -172,7 +173,7 @@ class Subscription:
 
     async def _watch(self) -> None:
         over = await self._watched()
-        while not over:
+        while not over and not self._closed:
             await asyncio.sleep(1.0)
             over = await self._watched()
 
@@ -231,7 +232,7 @@ class Subscription:
                 self._channel.close()
                 self._channel = None
             self._notify()
-            if self.over:
+            if self.over or self._closed:  # a cancellation may be lost where a wait ends at the same moment
                 return
             await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
             failures += 1
@@ -264,6 +265,7 @@ class Subscription:
 
     async def close(self) -> None:
         """Stop following. The workload is not touched."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
