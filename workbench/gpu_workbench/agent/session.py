@@ -203,6 +203,8 @@ class Session:
                 continue
             async with self._one_at_a_time:
                 failure = await self._run(run)
+            if run.restart:  # it was killed, and that is heard of a moment later
+                await self.kernel.died()
             if not self.kernel.alive:
                 await self._come_back(failure)
             elif run.interrupted:

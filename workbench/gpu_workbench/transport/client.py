@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import ssl
@@ -173,7 +174,10 @@ class Client:
             try:
                 await stream.write(head + content)
                 if body is not None:
-                    await _send_body(stream, body, progress)
+                    with contextlib.suppress(
+                        ConnectionError
+                    ):  # refused before all of it was read: the answer says why
+                        await _send_body(stream, body, progress)
                 return await asyncio.wait_for(self._read_head(stream), patience or self._patience)
             except (OSError, h11.RemoteProtocolError, asyncio.TimeoutError, EOFError) as error:
                 stream.close()
