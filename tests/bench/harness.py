@@ -30,9 +30,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Sample:
-    """Repetitions of one measurement."""
+    """Repetitions of one measurement; of a rate the least is the worst."""
 
     values: tuple[float, ...]
+    rate: bool = False
 
     @property
     def median(self) -> float:
@@ -41,8 +42,8 @@ class Sample:
 
     @property
     def p99(self) -> float:
-        """Of a hundred one is more; the worst one where there are fewer."""
-        return sorted(self.values)[math.ceil(0.99 * len(self.values)) - 1]
+        """Of a hundred one is worse; the worst one where there are fewer."""
+        return sorted(self.values, reverse=self.rate)[math.ceil(0.99 * len(self.values)) - 1]
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,12 @@ class Figure:
     @property
     def value(self) -> Sample:
         """The repetitions."""
-        return Sample(tuple(self.values))
+        return Sample(tuple(self.values), rate=self.unit.endswith("/s"))
 
     @property
     def base(self) -> Sample | None:
         """The baseline's repetitions."""
-        return Sample(tuple(self.baseline)) if self.baseline else None
+        return Sample(tuple(self.baseline), rate=self.unit.endswith("/s")) if self.baseline else None
 
     @property
     def ratio(self) -> float | None:
