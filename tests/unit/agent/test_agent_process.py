@@ -565,6 +565,7 @@ async def test_limits_end_a_session_that_nobody_uses_and_keep_postpones_that(tmp
         async with made.client(after="") as client:
             assert "ends_at" in await client.channel.keep(30)
             await client.up()
+            await client.event(e.LimitSet, limit="idle")  # it is idle once it takes runs, not before
             run = await client.submit("print('go', flush=True); input()")
             await client.started(run)
             await client.event(e.LimitSet, limit="none")

@@ -72,7 +72,7 @@ class Runs:
         self.current: Run | None = None
         self.latest = ""
         """The id of the run that was started last."""
-        self.idle_since: float | None = clock()
+        self.idle_since: float | None = None
         """When the last run ended, in the agent's seconds; ``None`` while one executes or waits."""
 
     def submit(self, spec: RunSpec) -> tuple[JsonObject, bool]:
@@ -97,6 +97,11 @@ class Runs:
         self.idle_since = None
         self._wake.set()
         return {**self._place(spec.id), "phase": Phase.QUEUED.value}, True
+
+    def ready(self) -> None:
+        """The payload takes runs: from now on it is idle, unless one waits already."""
+        if not self._waiting:
+            self.idle_since = self._clock()
 
     def knows(self, run_id: str) -> bool:
         """Whether that run was accepted before."""

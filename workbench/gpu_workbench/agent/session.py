@@ -81,6 +81,7 @@ class Session:
             KernelDied: it did not come up.
         """
         await self._start_kernel()
+        self.runs.ready()
         self._work_task = asyncio.create_task(self._work())
 
     async def _start_kernel(self) -> None:
