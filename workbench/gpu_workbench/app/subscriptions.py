@@ -224,7 +224,7 @@ class Subscription:
                     await self._take(chunk)
             except WorkbenchError as error:
                 self.lost_connection = str(error)
-            except Exception as error:  # whatever it was: a journal that is never read again would look like silence
+            except Exception as error:  # a journal that is never read again would look like silence
                 log.exception("The journal of %s could not be read", self.handle.id)
                 self.lost_connection = f"{type(error).__name__}: {error}"
             self.connected = False
