@@ -14,6 +14,7 @@ from gpu_workbench.agent.progress import newest_progress
 from gpu_workbench.agent.runs import Runs
 from gpu_workbench.core import events as e
 from gpu_workbench.core.wire import JsonObject
+from gpu_workbench.transport.timing import within
 
 _BATCH = 64
 _REMEMBERED = 512
@@ -74,7 +75,7 @@ class Dialogue:
             await exchange.done.wait()
             with contextlib.suppress(asyncio.TimeoutError):
                 patience = _LOST_REPLY if exchange.interrupted else None
-                return await asyncio.wait_for(asyncio.shield(exchange.reply), patience)
+                return await within(asyncio.shield(exchange.reply), patience)
         finally:
             self._exchange = None
         return {"status": "error", "ename": "KeyboardInterrupt", "evalue": "", "traceback": []}
@@ -100,7 +101,7 @@ class Dialogue:
         """Wait until all output before the kernel's mark for this run is in the journal."""
         event = self._drained.setdefault(run, asyncio.Event())
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(event.wait(), patience)
+            await within(event.wait(), patience)
         self._drained.pop(run, None)
 
     async def close(self) -> None:

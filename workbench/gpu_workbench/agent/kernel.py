@@ -22,6 +22,7 @@ from gpu_workbench.agent.inkernel.outputs import MESSAGES_LIMIT
 from gpu_workbench.agent.wires import Wire, hung_up
 from gpu_workbench.core.exits import Exit
 from gpu_workbench.core.wire import Json, JsonObject
+from gpu_workbench.transport.timing import within
 
 START_LIMIT = 120.0
 """Seconds a kernel may take until it answers."""
@@ -118,7 +119,7 @@ class Kernel:
             await self.kill()
             raise KernelDied(Exit.NO_IPYKERNEL, str(error)) from None
         try:
-            await asyncio.wait_for(self._greet(), START_LIMIT)
+            await within(self._greet(), START_LIMIT)
         except asyncio.TimeoutError:
             await self.kill()
             raise KernelDied(
@@ -182,7 +183,7 @@ class Kernel:
             info = reply.content.get("language_info")
             self.python = str(info.get("version", "")) if isinstance(info, dict) else ""
             with contextlib.suppress(asyncio.TimeoutError):
-                return await asyncio.wait_for(self._hear(asked), 0.5)
+                return await within(self._hear(asked), 0.5)
 
     async def _hear(self, asked: str) -> None:
         """Return once IOPub has told that ``asked`` is done with."""
@@ -291,7 +292,7 @@ class Kernel:
         if self.alive:
             self.signal(signal.SIGTERM)
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._dead.wait(), patience)
+                await within(self._dead.wait(), patience)
 
     async def kill(self) -> None:
         """End the process and what it started."""

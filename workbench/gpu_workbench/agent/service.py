@@ -40,6 +40,7 @@ from gpu_workbench.core.exits import Exit
 from gpu_workbench.core.model import Cause, Failure, GpuDevice, GpuSample, Kind, Phase, Receipt
 from gpu_workbench.core.sealed import SealedJob
 from gpu_workbench.core.wire import JsonObject
+from gpu_workbench.transport.timing import within
 
 SESSION_PATIENCE = 2.0
 """Seconds a session's kernel is given to end by itself."""
@@ -295,7 +296,7 @@ class Service:
         self.runs.end_all(Phase.FAILED, failure)
         self.journal.append(e.RankEnded(phase=Phase.FAILED, failure=failure))
         with contextlib.suppress(asyncio.TimeoutError):  # whoever waits for it should hear why
-            await asyncio.wait_for(asyncio.shield(self._ending), HEARD_PATIENCE)
+            await within(asyncio.shield(self._ending), HEARD_PATIENCE)
         if code is None:
             code = failure.exit_code if failure.exit_code == Exit.NO_IPYKERNEL else Exit.INTERNAL
         return Outcome(Phase.FAILED, code=code, failure=failure)

@@ -19,6 +19,7 @@ from gpu_workbench.core.model import Cause, Failure, NameInfo, Phase, StoredValu
 from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import Json, JsonObject, decode
 from gpu_workbench.transport.server import HttpError, Sender
+from gpu_workbench.transport.timing import within
 
 _DRAIN_LIMIT = 10.0
 _DEATH_THROES = 1.0
@@ -337,7 +338,7 @@ class Session:
         assert self._dialogue is not None
         for _ in range(5):
             with contextlib.suppress(asyncio.TimeoutError, KernelDied):
-                work = asyncio.wait_for(self._dialogue.execute("None", run="", silent=True), 2.0)
+                work = within(self._dialogue.execute("None", run="", silent=True), 2.0)
                 if failure_of_reply(await self._unless_it_dies(work)) is None:
                     return
 

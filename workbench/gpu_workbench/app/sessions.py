@@ -15,6 +15,7 @@ from gpu_workbench.core.errors import FlagError, RunNotFound, SessionLost, Usage
 from gpu_workbench.core.explain import explain
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.spec import Handle, WorkloadSpec, contradictions
+from gpu_workbench.transport.timing import within
 
 ENDING = 30.0
 """Seconds that a session which is ending is waited for before a new one takes its name."""
@@ -105,7 +106,7 @@ class Sessions:
         known = self.living(backend, spec.name)
         if known is not None and known.stop_reason:  # it is on its way out
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(known.ended(), ENDING)
+                await within(known.ended(), ENDING)
             known = self.living(backend, spec.name)
         if known is not None:
             _check(asked, known.handle)

@@ -21,6 +21,7 @@ from gpu_workbench.core.facts import Facts
 from gpu_workbench.core.model import Kind, Phase, RunState, Workload
 from gpu_workbench.core.reduce import reduce
 from gpu_workbench.core.spec import Handle
+from gpu_workbench.transport.timing import within
 
 FEED_LIMIT = 64
 """Batches a slow consumer may leave lying before the journal waits for it."""
@@ -94,7 +95,7 @@ class Subscription:
         """Wait for anything new; ``False`` when ``timeout`` seconds passed without."""
         self._changed.clear()
         try:
-            await asyncio.wait_for(self._changed.wait(), timeout)
+            await within(self._changed.wait(), timeout)
         except asyncio.TimeoutError:
             return False
         return True
@@ -114,7 +115,7 @@ class Subscription:
     async def settle(self, seconds: float) -> None:
         """Wait, ``seconds`` at most, for a first true picture: facts, and the journal's end where there is an agent."""
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self.until(self._settled), seconds)
+            await within(self.until(self._settled), seconds)
 
     def _settled(self) -> bool:
         if self.facts is None:
@@ -199,7 +200,7 @@ class Subscription:
         """The objects are gone: read what is left of the journal, then say that this is the end."""
         follower = self._tasks[1]
         with contextlib.suppress(asyncio.TimeoutError, asyncio.CancelledError):
-            await asyncio.wait_for(asyncio.shield(follower), 2.0 if self.connected else 0.5)
+            await within(asyncio.shield(follower), 2.0 if self.connected else 0.5)
         follower.cancel()
         await asyncio.gather(follower, return_exceptions=True)
         with contextlib.suppress(WorkbenchError):

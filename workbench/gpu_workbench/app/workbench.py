@@ -33,6 +33,7 @@ from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.core.errors import NotFound, RunNotFound, Unreachable, UsageError, WorkbenchError
 from gpu_workbench.core.model import Kind, Phase, Workload
 from gpu_workbench.core.spec import Handle, RunSpec, WorkloadSpec
+from gpu_workbench.transport.timing import within
 
 STOP_SEEN = 5.0
 """Seconds within which a stopped workload's end is waited for; it ends all the same."""
@@ -307,7 +308,7 @@ class Workbench:
                 await (await subscription.channel()).stop("you stopped it")
         await self.backend(backend).stop(handle, force=force)
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(subscription.ended(), STOP_SEEN)
+            await within(subscription.ended(), STOP_SEEN)
         await self.unfollow(subscription)
 
     async def results(self, backend: str, handle: Handle) -> dict[str, object]:

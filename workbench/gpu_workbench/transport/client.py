@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from gpu_workbench.core.errors import ProtocolError, Unreachable
 from gpu_workbench.core.wire import Json, JsonObject
 from gpu_workbench.transport.streams import CHUNK, Buffer, ByteStream, PlainStream, TlsStream
+from gpu_workbench.transport.timing import within
 from gpu_workbench.transport.vendor import h11, ws_events, ws_handshake, wsproto
 from gpu_workbench.transport.websocket import PING_INTERVAL, WebSocket
 
@@ -178,7 +179,7 @@ class Client:
                         ConnectionError
                     ):  # refused before all of it was read: the answer says why
                         await _send_body(stream, body, progress)
-                return await asyncio.wait_for(self._read_head(stream), patience or self._patience)
+                return await within(self._read_head(stream), patience or self._patience)
             except (OSError, h11.RemoteProtocolError, asyncio.TimeoutError, EOFError) as error:
                 stream.close()
                 if kept and not isinstance(error, asyncio.TimeoutError):
@@ -232,7 +233,7 @@ class Client:
         )
         try:
             await stream.write(handshake.send(asked))
-            return await asyncio.wait_for(self._accepted(stream, handshake), self._patience)
+            return await within(self._accepted(stream, handshake), self._patience)
         except (OSError, asyncio.TimeoutError, EOFError, wsproto.utilities.RemoteProtocolError) as error:
             stream.close()
             raise Unreachable("The agent does not answer", why=_words(error)) from None
@@ -255,7 +256,7 @@ class Client:
         if self._closed:
             raise Unreachable("The channel is closed")
         try:
-            sock = await asyncio.wait_for(self._connect(), self._patience)
+            sock = await within(self._connect(), self._patience)
         except (OSError, asyncio.TimeoutError) as error:
             raise Unreachable("The agent cannot be reached", why=_words(error)) from None
         stream = PlainStream(sock)
@@ -263,7 +264,7 @@ class Client:
             return stream
         secure = TlsStream(stream, self._tls, server_side=False)
         try:
-            await asyncio.wait_for(secure.handshake(), self._patience)
+            await within(secure.handshake(), self._patience)
         except (OSError, asyncio.TimeoutError) as error:
             stream.close()
             raise Unreachable("The agent cannot be reached", why=_words(error)) from None

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from gpu_workbench.core.wire import Json, JsonObject
 from gpu_workbench.transport.streams import CHUNK, Buffer, ByteStream, PlainStream, TlsStream
+from gpu_workbench.transport.timing import within
 from gpu_workbench.transport.vendor import h11, ws_events, ws_handshake, wsproto
 from gpu_workbench.transport.websocket import WebSocket
 
@@ -200,7 +201,7 @@ class Server:
         try:
             if self.tls is not None:
                 secure = TlsStream(stream, self.tls, server_side=True)
-                await asyncio.wait_for(secure.handshake(), self.patience)
+                await within(secure.handshake(), self.patience)
                 stream = secure
             await _Connection(self, stream).run()
         except (OSError, asyncio.TimeoutError, h11.RemoteProtocolError, h11.LocalProtocolError):
@@ -245,7 +246,7 @@ class _Connection:
     async def run(self) -> None:
         patience = self._server.patience
         while True:
-            event = await asyncio.wait_for(self._head(), patience)
+            event = await within(self._head(), patience)
             if not isinstance(event, h11.Request):
                 return
             with self._server.answering():

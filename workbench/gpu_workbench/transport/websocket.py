@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 from gpu_workbench.transport.streams import ByteStream
+from gpu_workbench.transport.timing import within
 from gpu_workbench.transport.vendor import ws_events, wsproto
 
 MESSAGE_LIMIT = 64 * 2**20
@@ -72,7 +73,7 @@ class WebSocket:
         if handled:
             return
         try:
-            data = await asyncio.wait_for(self._stream.read(), self._patience)
+            data = await within(self._stream.read(), self._patience)
         except asyncio.TimeoutError:  # a connection that was dropped on its way, without a word to either end
             data = b""
         if not data:
@@ -110,6 +111,6 @@ class WebSocket:
         """Say good-bye where that is still possible, and close."""
         if self._open:
             with contextlib.suppress(OSError, asyncio.TimeoutError, wsproto.utilities.LocalProtocolError):
-                await asyncio.wait_for(self._write(ws_events.CloseConnection(code=code, reason=reason)), 1)
+                await within(self._write(ws_events.CloseConnection(code=code, reason=reason)), 1)
         self._open = False
         self._stream.close()

@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gpu_workbench.core.errors import BackendError, PermissionDenied, ProfileError, Unreachable
+from gpu_workbench.transport.timing import within
 
 _POD_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _LOGIN_TIME = 60.0
@@ -156,7 +157,7 @@ async def _authenticate(loader: Any, configuration: Any) -> None:
     """Have the loader log in. It reports a failing exec plugin to its log only, so that is where we listen."""
     with _complaints() as complaints:
         try:
-            await asyncio.wait_for(loader.load_and_set(configuration), _LOGIN_TIME)
+            await within(loader.load_and_set(configuration), _LOGIN_TIME)
         except asyncio.TimeoutError:
             raise Unreachable(
                 "Logging in to the cluster took too long",

@@ -16,6 +16,7 @@ from gpu_workbench.core.objects import name_of, text
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.engines.names import selector
 from gpu_workbench.engines.status import agent_ready, head_pod
+from gpu_workbench.transport.timing import within
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ async def _connect_directly(address: str) -> socket.socket:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         connecting = asyncio.get_running_loop().sock_connect(made, (address, DEFAULT_PORT))
-        await asyncio.wait_for(connecting, _DIRECT_PATIENCE)
+        await within(connecting, _DIRECT_PATIENCE)
     except BaseException:
         made.close()
         raise

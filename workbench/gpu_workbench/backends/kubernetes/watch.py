@@ -19,6 +19,7 @@ from gpu_workbench.core.spec import Handle
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.engines.names import object_name, selector
 from gpu_workbench.engines.status import agent_ready, ended_at, phase_of, record_of, record_of_root, tail_of
+from gpu_workbench.transport.timing import within
 
 _SETTLE = 0.02
 """Seconds in which changes that belong together arrive: a pod and its Job, a pod and its events."""
@@ -81,7 +82,7 @@ class Watcher:
         """Until something changed, or it is time to look at what is not watched."""
         waits = not facts_ready or (self._job() is None) or self._surroundings.wanted
         try:
-            await asyncio.wait_for(self._changed.wait(), _ROOT_INTERVAL if waits else None)
+            await within(self._changed.wait(), _ROOT_INTERVAL if waits else None)
             await asyncio.sleep(_SETTLE)
         except asyncio.TimeoutError:
             pass
