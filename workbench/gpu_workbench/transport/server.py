@@ -186,6 +186,7 @@ class Server:
                 task = asyncio.create_task(self._serve(sock))
                 self._serving[task] = None
                 task.add_done_callback(lambda done: self._serving.pop(done, None))
+                await asyncio.sleep(0)  # a crowd at the door must not keep those inside from being served
 
     def _make_room(self) -> bool:
         """End the oldest connection on which nothing is being answered; ``False`` where there is none."""

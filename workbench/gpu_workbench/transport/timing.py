@@ -18,6 +18,8 @@ async def within(work: Awaitable[T], seconds: float | None) -> T:
     Raises:
         asyncio.TimeoutError: it took longer.
     """
+    if seconds is None:
+        return await work
     task = asyncio.ensure_future(work)
     try:
         done, _ = await asyncio.wait({task}, timeout=seconds)
