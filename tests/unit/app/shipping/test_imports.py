@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,6 @@ from gpu_workbench.app.shipping.imports import (
     imports_of_code,
     needed,
     outside,
-    probe_source,
 )
 
 
@@ -67,43 +63,3 @@ def test_what_the_project_has_is_followed_and_the_rest_must_be_in_the_image(proj
     assert set(found.project) == {"helpers", "pkg_of_mine", "lib_of_mine"}
     assert import_roots(found.project, folder=project) == (".", "src")
     assert outside(found.project, folder=project) == {"lib_of_mine": project.parent / "elsewhere/lib_of_mine"}
-
-
-TORCH = "debug = False\ncuda: Optional[str] = {cuda}\nhip: Optional[str] = {hip}\n"
-
-
-def lacking(modules: list[str], path: Path, *, gpus: bool = True) -> dict[str, str]:
-    """What the probe says in a Python of its own, which has nothing but the standard library and ``path``."""
-    script = (
-        probe_source(modules, gpus=gpus)
-        + "import json, sys\nprint(json.dumps([lacking, 'torch' in sys.modules]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", script],
-        env={"PYTHONPATH": str(path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found, imported = json.loads(done.stdout)
-    assert not imported
-    return dict(found)
-
-
-@pytest.mark.parametrize(
-    ("cuda", "hip", "said"),
-    [
-        ("None", "None", {"torch": "torch there is CPU-only"}),
-        ("'12.8'", "None", {}),
-        ("None", "'6.2'", {}),
-    ],
-)
-def test_the_image_is_asked_without_importing_anything(
-    tmp_path: Path, cuda: str, hip: str, said: dict[str, str]
-) -> None:
-    (tmp_path / "torch").mkdir()
-    (tmp_path / "torch" / "__init__.py").write_text("raise RuntimeError('imported')")
-    (tmp_path / "torch" / "version.py").write_text(TORCH.format(cuda=cuda, hip=hip))
-    assert lacking(["json", "torch"], tmp_path) == said
-    assert lacking(["torch"], tmp_path, gpus=False) == {}
-    assert lacking(["flash_attn"], tmp_path) == {"flash_attn": "flash_attn is not in the image"}

@@ -1,6 +1,6 @@
 """Which modules a cell will import, and where they come from: the image, the project, or nowhere.
 
-What the image has to have is checked there before the cell runs, with :mod:`gpu_workbench.app.shipping.probe`.
+What the image has to have is checked there before the cell runs, by :mod:`gpu_workbench.agent.inkernel.modules`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,14 @@ import ast
 import dis
 import importlib.machinery
 import importlib.util
-import inspect
 import site
 import sys
 import sysconfig
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-
-from gpu_workbench.app.shipping import probe
 
 
 @dataclass(frozen=True)
@@ -110,15 +107,6 @@ def import_roots(project: Mapping[str, Path], *, folder: Path) -> tuple[str, ...
 def outside(project: Mapping[str, Path], *, folder: Path) -> dict[str, Path]:
     """The modules that lie outside the project folder: file or folder name to where it is."""
     return {place.name: place for place in project.values() if not place.is_relative_to(folder)}
-
-
-def probe_source(modules: Iterable[str], *, gpus: bool) -> str:
-    """Source that, run in the image's Python, leaves in ``lacking`` which modules are not there or not fit, and why.
-
-    Args:
-        gpus: Whether the session has GPUs, so that a package built for the CPU alone is worth a word.
-    """
-    return f"{inspect.getsource(probe)}\nlacking = find_lacking({sorted(modules)!r}, gpus={gpus!r})\n"
 
 
 def _catches_import(handler: ast.ExceptHandler) -> bool:
