@@ -11,7 +11,7 @@ from gpu_workbench.core.spec import WorkloadSpec
 from gpu_workbench.core.wire import Json, JsonObject
 
 from .case import case, deaf, running, sleeper
-from .nodes import fake_node
+from .nodes import ALLOWED, fake_node
 from .place import Place, job_of, spec
 
 
@@ -134,6 +134,7 @@ def _offer(place: Place, node: str, resource: str, amount: str | None) -> None:
 def node_lost(place: Place) -> Iterator[WorkloadSpec]:
     """A node without a kubelet: the control plane finds it silent and gives its pods up, which nobody can confirm."""
     gone: Json = [
+        ALLOWED,
         {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoSchedule"},
         {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoSchedule"},
         {
@@ -149,7 +150,7 @@ def node_lost(place: Place) -> Iterator[WorkloadSpec]:
             "tolerationSeconds": 2,
         },
     ]
-    with fake_node(place, taints=[]) as pool:
+    with fake_node(place) as pool:
         selector: JsonObject = {"explain.test/pool": pool}
         place.create(sleeper(place, pod={"nodeSelector": selector, "tolerations": gone}))
         try:

@@ -12,6 +12,9 @@ from gpu_workbench.core.wire import Json, JsonObject
 from .case import case, sleeper
 from .place import Place, spec
 
+FAKE: JsonObject = {"key": "explain.test/fake", "effect": "NoSchedule"}
+ALLOWED: JsonObject = {"key": "explain.test/fake", "operator": "Exists"}
+
 
 @case("didn't match Pod's node affinity/selector")
 def gpu_kind_missing(place: Place) -> Iterator[WorkloadSpec]:
@@ -65,10 +68,8 @@ def node_selector(place: Place) -> Iterator[WorkloadSpec]:
 
 @case("had untolerated taint")
 def taint(place: Place) -> Iterator[WorkloadSpec]:
-    with fake_node(
-        place, taints=[{"key": "explain.test/team", "value": "vision", "effect": "NoSchedule"}]
-    ) as pool:
-        tolerations: Json = [{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}]
+    with fake_node(place, {"key": "explain.test/team", "value": "vision", "effect": "NoSchedule"}) as pool:
+        tolerations: Json = [ALLOWED, {"key": "node.kubernetes.io/not-ready", "operator": "Exists"}]
         place.create(
             sleeper(place, pod={"nodeSelector": {"explain.test/pool": pool}, "tolerations": tolerations})
         )
@@ -76,19 +77,23 @@ def taint(place: Place) -> Iterator[WorkloadSpec]:
 
 
 @contextmanager
-def fake_node(place: Place, *, taints: list[Json], slots: int = 0) -> Iterator[str]:
-    """A node without a kubelet, that only pods of this test select; its name and `explain.test/pool` label."""
+def fake_node(place: Place, *taints: Json) -> Iterator[str]:
+    """A node without a kubelet; its name and `explain.test/pool` label. Pods that do not tolerate `FAKE` never go there.
+
+    Kubernetes' own taint of a node that is not ready is not enough: it is gone for a moment while the node is new.
+    """
     name = f"explain-{place.namespace}"
+    own: list[Json] = [FAKE, *taints]
     place.create(
         {
             "apiVersion": "v1",
             "kind": "Node",
             "metadata": {"name": name, "labels": {"explain.test/pool": name}},
-            "spec": {"taints": taints},
+            "spec": {"taints": own},
         }
     )
     try:
-        offered: JsonObject = {"cpu": "1", "memory": "1Gi", "pods": "10", "explain.test/slot": str(slots)}
+        offered: JsonObject = {"cpu": "1", "memory": "1Gi", "pods": "10"}
         status: JsonObject = {"capacity": offered, "allocatable": offered}
         place.kubectl("patch", "node", name, "--subresource=status", "-p", json.dumps({"status": status}))
         yield name

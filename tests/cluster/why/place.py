@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -44,12 +43,14 @@ class Place:
         form = {"apiVersion": "v1", "kind": "List", "items": objects}
         self.cluster.kubectl("-n", self.namespace, "create", "-f", "-", data=json.dumps(form))
 
-    def list(self, kind: str, *argv: object) -> tuple[JsonObject, ...]:
-        return members(json.loads(self.kubectl("get", kind, "-o", "json", *argv)), "items")
+    def list(self, kind: str, *, labels: str = "", everywhere: bool = False) -> tuple[JsonObject, ...]:
+        group = "/apis/batch/v1" if kind == "jobs" else "/api/v1"
+        place = "" if everywhere or kind == "nodes" else f"/namespaces/{self.namespace}"
+        return members(self.cluster.api.call("GET", f"{group}{place}/{kind}?labelSelector={labels}"), "items")
 
     def facts(self, job: str = JOB) -> Facts:
         """What the API server says now of one Job and all that bears on it."""
-        pods = self.list("pods", "-l", f"job-name={job}")
+        pods = self.list("pods", labels=f"job-name={job}")
         jobs = [item for item in self.list("jobs") if name_of(item) == job]
         names = {job, *map(name_of, pods)}
         return Facts(
@@ -68,7 +69,7 @@ class Place:
             quotas=self.list("resourcequotas"),
             gpu_pods=tuple(
                 pod
-                for pod in self.list("pods", "-A")
+                for pod in self.list("pods", everywhere=True)
                 if _holds_gpus(pod) and text(pod, "spec", "nodeName") and not _over(pod)
             ),
             agent_ready=any(at(status, "state", "running") for status in _statuses(pods)),
@@ -96,19 +97,9 @@ class Place:
 @contextmanager
 def own_place(cluster: Cluster) -> Iterator[Place]:
     """A namespace that enforces Pod Security `restricted`; deleted afterwards."""
-    name = f"explain-{secrets.token_hex(3)}"
-    labels: JsonObject = {"pod-security.kubernetes.io/enforce": "restricted"}
-    namespace: JsonObject = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": name, "labels": labels},
-    }
-    cluster.kubectl("create", "-f", "-", data=json.dumps(namespace))
-    cluster.kubectl("-n", name, "wait", "--for=create", "serviceaccount/default", "--timeout=30s")
-    try:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    with cluster.namespace("explain", labels=labels) as name:
         yield Place(cluster, name)
-    finally:
-        cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def _time(event: JsonObject) -> str:

@@ -18,6 +18,7 @@ ON_ITS_WAY = {
     "image-pulling",
     "agent-starting",
     "stopping",
+    "volume-mount",  # a kubelet on a busy machine may not have read a ConfigMap in time
 }
 """What may be said before the cluster has found out: only that it is on its way."""
 
