@@ -11,6 +11,9 @@ LAB_ARGS ?=
 TEST_ARGS ?=
 BENCH_ARGS ?=
 
+# What is compiled once and kept is what users have: without it every process compiles all it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 # JupyterLab refuses to run as root unless it is told that this is meant.
 ALLOW_ROOT := $(shell [ "$$(id -u)" -ne 0 ] || echo --allow-root)
 

@@ -143,6 +143,8 @@ class Mirror:
             target.symlink_to(leads_to)
         else:
             _write(target, source.read_bytes(), item.mode)
+            for compiled in (target.parent / "__pycache__").glob(f"{target.stem}.*.pyc"):
+                compiled.unlink(missing_ok=True)  # Python tells files apart by size and second only
         self.laid[str(item.path)] = item.hash
 
     def _remove(self, path: PurePosixPath) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import re
 import sys
+import types
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -67,11 +69,20 @@ def reload_modules(names: Iterable[str], *, paths: Iterable[str]) -> dict[str, o
         if module is None:
             continue
         try:
+            _forget_compiled(module)
             importlib.reload(module)
             done.append(name)
         except Exception as error:
             failed[name] = f"{type(error).__name__}: {error}"
     return {"reloaded": done, "failed": failed}
+
+
+def _forget_compiled(module: types.ModuleType) -> None:
+    """What was compiled of a file counts while its size and the second of its time are the same: too long for an edit."""
+    cached = getattr(module.__spec__, "cached", None)
+    if isinstance(cached, str):
+        with contextlib.suppress(OSError):
+            Path(cached).unlink(missing_ok=True)
 
 
 def add_folders(paths: Iterable[str]) -> None:
