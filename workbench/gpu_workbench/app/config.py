@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import Field, dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +21,7 @@ from gpu_workbench.app.settings import Settings, known_settings, read_setting, u
 from gpu_workbench.core.errors import ProfileError, UsageError
 
 PROJECT_FILE = "gpu-workbench.yaml"
+USER_FILE = "config.yaml"
 HUB_FILE = Path("/etc/gpu-workbench/config.yaml")
 HUB_VARIABLE = "GPU_WORKBENCH_HUB_CONFIG"
 ENVIRONMENT_PREFIX = "GPU_WORKBENCH_"
@@ -53,6 +55,7 @@ class Config:
     files: tuple[ConfigFile, ...] = ()
 
 
+@cache
 def variable_of(name: str) -> str:
     """The environment variable of a setting: ``project-limit`` is ``GPU_WORKBENCH_PROJECT_LIMIT``."""
     return ENVIRONMENT_PREFIX + name.replace("-", "_").upper()
@@ -61,7 +64,7 @@ def variable_of(name: str) -> str:
 def load(
     *, project: Path | None = None, flags: Mapping[str, str] = _NOTHING, used: Mapping[str, str] = _NOTHING
 ) -> Config:
-    """Read every place where settings may stand and decide.
+    """Read every place where settings may stand and decide; nothing is read again while nothing has changed.
 
     Args:
         project: The project folder, where there is one.
@@ -72,6 +75,37 @@ def load(
         ProfileError: a file or a variable is wrong; nothing of it was used.
         FlagError: ``flags`` or ``used`` are.
     """
+    key = (project, tuple(flags.items()), tuple(used.items()), _state(project))
+    if key not in _loaded:
+        _loaded.clear()
+        _loaded[key] = _load(project, flags, used)
+    return _loaded[key]
+
+
+_loaded: dict[object, Config] = {}
+"""The settings decided last, by all that decided them."""
+
+
+def _state(project: Path | None) -> tuple[object, ...]:
+    """The environment and the files, as far as a look at each can tell: it differs once anything in them does."""
+    variables = tuple(map(os.environ.get, _variables()))
+    return variables, user_folder("state"), user_folder("cache"), *map(_stamp, _places(project).values())
+
+
+@cache
+def _variables() -> tuple[str, ...]:
+    return (HUB_VARIABLE, "HOME", *map(variable_of, known_settings()))
+
+
+def _stamp(path: Path) -> tuple[Path, int, int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - for each cell: Path's own costs twice as much
+    except OSError:
+        return None
+    return path, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _load(project: Path | None, flags: Mapping[str, str], used: Mapping[str, str]) -> Config:
     files = config_files(project)
     found: dict[str, tuple[object, str]] = {}
     for file in files:
@@ -114,11 +148,8 @@ def config_files(project: Path | None = None) -> tuple[ConfigFile, ...]:
         ProfileError: one of them is wrong or cannot be read, or the hub's was named and is not there.
     """
     named = os.environ.get(HUB_VARIABLE)
-    places = [("hub", Path(named) if named else HUB_FILE), ("user", user_file())]
-    if project is not None:
-        places.append(("project", project / PROJECT_FILE))
     files = []
-    for level, path in places:
+    for level, path in _places(project).items():
         text = _content(path)
         if text is not None:
             files.append(read_config(text, source=_short(path), level=level))
@@ -127,6 +158,18 @@ def config_files(project: Path | None = None) -> tuple[ConfigFile, ...]:
                 f"{named} is not there", why=f"{HUB_VARIABLE} names it", fix=f"Unset {HUB_VARIABLE}"
             )
     return tuple(files)
+
+
+def _places(project: Path | None) -> Mapping[str, Path]:
+    """Where files may be, by the level of each, a later one overriding."""
+    named = os.environ.get(HUB_VARIABLE)
+    return _places_of(project, Path(named) if named else HUB_FILE, user_folder("config"))
+
+
+@cache
+def _places_of(project: Path | None, hub: Path, folder: Path) -> Mapping[str, Path]:
+    places = {"hub": hub, "user": folder / USER_FILE}
+    return places if project is None else {**places, "project": project / PROJECT_FILE}
 
 
 def read_config(text: str, *, source: str, level: str) -> ConfigFile:
@@ -170,7 +213,7 @@ def _may_decide(level: str, setting: Field[Any]) -> bool:
 
 def user_file() -> Path:
     """The user's own file, which ``%gpu use --save`` writes."""
-    return user_folder("config") / "config.yaml"
+    return user_folder("config") / USER_FILE
 
 
 def _content(path: Path) -> str | None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
-from gpu_workbench.app.subscriptions import END, Subscription
+from gpu_workbench.app.subscriptions import END, Feed, Subscription
 from gpu_workbench.core.errors import Conflict, NotFound, SessionLost, StartFailed, Throttled, Unreachable
 from gpu_workbench.core.events import Entry, InputRequested, OutputWritten, RunEnded
 from gpu_workbench.core.explain import explain
@@ -102,7 +102,7 @@ class Execution:
                     if not work.done():
                         yield self._step(sending=self._sending.now)
                 await work
-                async for step in self._following(feed.batches):
+                async for step in self._following(feed):
                     yield step
             finally:
                 work.cancel()
@@ -153,31 +153,26 @@ class Execution:
                 break
         self.accepted = True
 
-    async def _following(self, batches: asyncio.Queue[list[Entry] | None]) -> AsyncIterator[Step]:
-        getting = asyncio.ensure_future(batches.get())
+    async def _following(self, feed: Feed) -> AsyncIterator[Step]:
         clock = asyncio.get_running_loop().time
         due = clock() + TICK
-        try:
-            while True:
-                await asyncio.wait({getting}, timeout=max(0.0, due - clock()))
-                if not getting.done():
-                    yield self._step()
-                    due = clock() + TICK
-                    continue
-                batch = getting.result()
-                if batch is END:
-                    if self.run is None or not self.run.phase.ended:
-                        raise self._lost()
-                    return
-                step = self._of(batch, last=batches.empty())
-                if step.news or clock() >= due:  # each step wakes another thread
-                    yield step
-                    due = clock() + TICK
-                if step.over:
-                    return
-                getting = asyncio.ensure_future(batches.get())
-        finally:
-            getting.cancel()
+        while True:
+            try:
+                batch = await feed.take(max(0.0, due - clock()))
+            except asyncio.TimeoutError:
+                yield self._step()
+                due = clock() + TICK
+                continue
+            if batch is END:
+                if self.run is None or not self.run.phase.ended:
+                    raise self._lost()
+                return
+            step = self._of(batch, last=feed.empty)
+            if step.news or clock() >= due:  # each step wakes another thread
+                yield step
+                due = clock() + TICK
+            if step.over:
+                return
 
     def _of(self, batch: list[Entry], *, last: bool) -> Step:
         """The step of one batch. The picture may be ahead of it: the end counts once its own batch, or the last, is here."""

@@ -8,6 +8,7 @@ import concurrent.futures
 import contextlib
 import signal
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import FrameType
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -92,29 +93,27 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-class _Come:
-    """A flag to wait for, whose waiter may be interrupted at any point.
+class _Bell:
+    """Wakes one waiter, which may be interrupted at any point, and which looks for itself whether there is anything.
 
-    ``threading.Condition``, which an Event and a Future wait on, is left broken by an exception at the wrong moment; a bare
-    lock is not.
+    ``threading.Condition``, which an Event waits on and a Future is even asked through, is left broken by an exception at
+    the wrong moment; a bare lock is not.
     """
 
     def __init__(self) -> None:
-        self._set = False
-        self._lock = threading.Lock()
-
-    def clear(self) -> None:
-        self._set = False
         self._lock = threading.Lock()
         self._lock.acquire()
 
-    def set(self, _: object) -> None:
-        self._set = True
-        self._lock.release()
+    def ring(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it rings already
+            self._lock.release()
 
     def wait(self) -> None:
-        if not self._set:
-            self._lock.acquire()
+        self._lock.acquire()
+
+
+AHEAD = 4
+"""Items that are made before they are asked for, so that the thread that takes them rarely waits for the portal's."""
 
 
 class Pull(Generic[T]):
@@ -128,8 +127,11 @@ class Pull(Generic[T]):
     def __init__(self, portal: Portal, source: AsyncIterator[T]) -> None:
         self._portal = portal
         self._source = source
-        self._pending: concurrent.futures.Future[tuple[T] | None] | None = None
-        self._come = _Come()
+        self._items: deque[T] = deque()
+        self._bell = _Bell()
+        self._room = asyncio.Event()
+        self._making: concurrent.futures.Future[None] | None = None
+        self._over = False
         self._waiting = False
         self._held = 0
         self._before: Any = None
@@ -142,6 +144,12 @@ class Pull(Generic[T]):
     def __exit__(self, *exception: object) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
+        self.close()
+
+    def close(self) -> None:
+        """Let the iterator end; what it had made is not taken any more."""
+        if self._making is not None:
+            self._making.cancel()
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         self._held += 1
@@ -163,21 +171,32 @@ class Pull(Generic[T]):
 
     def take(self) -> tuple[T] | None:
         """The next item in a tuple, or ``None`` at the end."""
-        if self._pending is None:
-            self._come.clear()
-            self._pending = self._portal.submit(self._following())
-            self._pending.add_done_callback(self._come.set)
+        if self._making is None:
+            self._making = self._portal.submit(self._make())
+            self._making.add_done_callback(self._made)
         with self.interruptible():
-            self._come.wait()
-        item = self._pending.result()
-        self._pending = None
-        return item
-
-    async def _following(self) -> tuple[T] | None:
-        try:
-            return (await self._source.__anext__(),)
-        except StopAsyncIteration:
+            while not self._items and not self._over:
+                self._bell.wait()
+        if not self._items:
+            self._making.result()
             return None
+        item = self._items.popleft()
+        if len(self._items) == AHEAD - 1:
+            self._portal.loop.call_soon_threadsafe(self._room.set)
+        return (item,)
+
+    def _made(self, _: object) -> None:
+        self._over = True
+        self._bell.ring()
+
+    async def _make(self) -> None:
+        async for item in self._source:
+            self._items.append(item)
+            self._bell.ring()
+            while len(self._items) >= AHEAD:
+                self._room.clear()
+                if len(self._items) >= AHEAD:  # none was taken meanwhile
+                    await self._room.wait()
 
 
 portal = Portal()

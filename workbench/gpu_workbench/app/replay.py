@@ -10,7 +10,6 @@ from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.core.errors import WorkbenchError
 from gpu_workbench.core.events import OutputWritten
 from gpu_workbench.core.spec import Handle
-from gpu_workbench.transport.timing import within
 
 _QUIET = 0.2
 _PATIENCE = 5.0
@@ -37,7 +36,7 @@ class Replay:
         waited = 0.0
         while True:
             try:
-                batch = await within(self._feed.batches.get(), _QUIET)
+                batch = await self._feed.take(_QUIET)
             except asyncio.TimeoutError:
                 waited += _QUIET
                 if self._done(follow=follow, waited=waited):

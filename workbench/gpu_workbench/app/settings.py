@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
@@ -20,6 +21,11 @@ SAVED = ("summary", "full", "none")
 
 def user_folder(kind: str) -> Path:
     """The user's folder for ``config``, ``state`` or ``cache`` of this application, where the platform keeps such."""
+    return _user_folder(kind, os.environ.get("HOME"), os.environ.get(f"XDG_{kind.upper()}_HOME"))
+
+
+@cache
+def _user_folder(kind: str, *_environment: str | None) -> Path:
     import platformdirs
 
     return Path(getattr(platformdirs, f"user_{kind}_dir")(APPLICATION))

@@ -10,8 +10,8 @@ import contextlib
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from gpu_workbench.backends.channel import Channel
 from gpu_workbench.backends.protocol import Backend
@@ -33,11 +33,60 @@ END = None
 log = logging.getLogger(__name__)
 
 
-@dataclass
 class Feed:
-    """One consumer's batches of new entries; ``None`` is the end."""
+    """One consumer's batches of new entries, in order; whoever gives waits for a slow consumer."""
 
-    batches: asyncio.Queue[list[Entry] | None] = field(default_factory=lambda: asyncio.Queue(FEED_LIMIT))
+    def __init__(self) -> None:
+        self._batches: deque[list[Entry] | None] = deque()
+        self._wanted: asyncio.Future[None] | None = None
+        self._room = asyncio.Event()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing lies there."""
+        return not self._batches
+
+    async def give(self, batch: list[Entry] | None) -> None:
+        """Add a batch, or :data:`END`, once there is room for it."""
+        while len(self._batches) >= FEED_LIMIT:
+            self._room.clear()
+            await self._room.wait()
+        self._batches.append(batch)
+        if self._wanted is not None and not self._wanted.done():
+            self._wanted.set_result(None)
+
+    async def take(self, seconds: float) -> list[Entry] | None:
+        """The next batch, or :data:`END`. One taker at a time.
+
+        Raises:
+            asyncio.TimeoutError: none came within so many seconds.
+        """
+        if not self._batches:
+            loop = asyncio.get_running_loop()
+            wanted = self._wanted = (
+                loop.create_future()
+            )  # a task to be cancelled would cost more than the wait itself
+            timer = loop.call_later(seconds, _let_go, wanted)
+            try:
+                await wanted
+            finally:
+                timer.cancel()
+                self._wanted = None
+            if not self._batches:
+                raise asyncio.TimeoutError
+        batch = self._batches.popleft()
+        self._room.set()
+        return batch
+
+    def close(self) -> None:
+        """Let go of whoever waits to give."""
+        self._batches.clear()
+        self._room.set()
+
+
+def _let_go(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 class Subscription:
@@ -112,6 +161,12 @@ class Subscription:
         """Wait until nothing more will come."""
         await self.until(lambda: self.over)
 
+    async def started(self, seconds: float) -> None:
+        """Wait, ``seconds`` at most, while its containers are being started: of a short run that is told after its end."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            known = self.until(lambda: self.facts is not None and self.facts.phase is not Phase.STARTING)
+            await within(known, seconds)
+
     async def settle(self, seconds: float) -> None:
         """Wait, ``seconds`` at most, for a first true picture: facts, and the journal's end where there is an agent."""
         with contextlib.suppress(asyncio.TimeoutError):
@@ -157,8 +212,7 @@ class Subscription:
             yield feed
         finally:
             self._feeds.remove(feed)
-            while not feed.batches.empty():  # whoever waits to put is let go
-                feed.batches.get_nowait()
+            feed.close()
 
     async def channel(self) -> Channel:
         """A channel to the agent.
@@ -209,7 +263,7 @@ class Subscription:
                 await self._take(chunk)
         self.connected, self._finished = False, True
         for feed in list(self._feeds):
-            await feed.batches.put(END)
+            await feed.give(END)
         self._notify()
 
     async def _follow(self) -> None:
@@ -257,7 +311,7 @@ class Subscription:
         if batch:
             self._notify()
             for feed in list(self._feeds):
-                await feed.batches.put(batch)
+                await feed.give(batch)
 
     def _epoch_changed(self, line: bytes) -> None:
         """A new life of the agent: its journal is read from its beginning."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from gpu_workbench.app.shipping.selection import IPYTHON_NAMES
 from gpu_workbench.core.model import Workload
-from gpu_workbench.values.codecs import type_name
 from gpu_workbench.values.fingerprint import fingerprint
+from gpu_workbench.values.plain import type_name
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,7 +21,8 @@ from gpu_workbench.app.detached import (
     pack_script,
     project_files,
 )
-from gpu_workbench.app.execution import Execution, Sending
+from gpu_workbench.app.execution import Execution, Sending, Step
+from gpu_workbench.app.outcomes import outcome_of
 from gpu_workbench.app.packages import bring_pip
 from gpu_workbench.app.plans import Plan, of_session
 from gpu_workbench.app.sessions import SETTLE, NameLost, Opened, Sessions, new_id
@@ -34,6 +35,9 @@ from gpu_workbench.core.errors import NotFound, RunNotFound, Unreachable, UsageE
 from gpu_workbench.core.model import Kind, Phase, Workload
 from gpu_workbench.core.spec import Handle, RunSpec, WorkloadSpec
 from gpu_workbench.transport.timing import within
+
+ASKED = 30.0
+"""Seconds that a run which is there is given to answer when its results are asked for."""
 
 STOP_SEEN = 5.0
 """Seconds within which a stopped workload's end is waited for; it ends all the same."""
@@ -114,6 +118,20 @@ class Workbench:
         return Started(
             self.execution(opened.subscription, cell, names, notebook=spec.notebook), opened, names
         )
+
+    async def run(
+        self, backend: str, spec: WorkloadSpec, cell: Cell, *, asked: Mapping[str, object]
+    ) -> AsyncIterator[Started | Step]:
+        """Run a cell: first what :meth:`start` gives, then the steps of its execution.
+
+        Raises:
+            SyntaxError, FlagError: as :meth:`start`.
+            StartFailed, SessionLost: as :meth:`Execution.steps`.
+        """
+        started = await self.start(backend, spec, cell, asked=asked)
+        yield started
+        async for step in started.execution.steps():
+            yield step
 
     def execution(
         self, session: Subscription, cell: Cell, names: CellNames, *, notebook: str = ""
@@ -320,7 +338,8 @@ class Workbench:
         """
         subscription = await self.follow(backend, handle)
         try:
-            await subscription.settle(SETTLE)
+            await subscription.started(SETTLE)
+            await subscription.settle(ASKED)
             if subscription.connected and not subscription.over:
                 with contextlib.suppress(Unreachable):  # it ended meanwhile: what is kept is read below
                     found = await self._living_results(subscription)
@@ -413,18 +432,16 @@ def the_one(found: list[Handle], word: str) -> Handle:
 
 
 def _no_results(subscription: Subscription) -> NoReturn:
-    spec = subscription.handle.spec
+    spec, outcome = subscription.handle.spec, outcome_of(subscription)
     title = spec.name or spec.id
-    run = subscription.workload.runs.get(spec.id)
-    phase = run.phase if run is not None and run.phase.ended else subscription.phase
     if spec.kind is Kind.SESSION:
         raise NotFound(f"{title} is a session", fix="`%gpu pull A,B` brings its variables here")
-    if not phase.ended:
+    if outcome is None:
         raise NotFound(
             f"{title} has no results yet", why="it has not ended", fix=f"`%gpu attach {title}` waits for it"
         )
-    if phase is not Phase.SUCCEEDED:
-        why = run.failure.what if run is not None and run.failure else f"it ended as {phase.value}"
+    if outcome.phase is not Phase.SUCCEEDED:
+        why = outcome.sentence or f"it ended as {outcome.phase.value}"
         raise NotFound(f"{title} has no results", why=why, fix=f"`%gpu logs {title}` shows what it wrote")
     if not subscription.heard:
         lost = not_kept(spec, backend=subscription.handle.backend)

@@ -22,7 +22,7 @@ from gpu_workbench.core.errors import WorkbenchError
 from gpu_workbench.core.model import Workload
 from gpu_workbench.core.spec import Handle, WorkloadSpec
 from gpu_workbench.surfaces.flags import CellFlags
-from gpu_workbench.surfaces.request import asked_settings, build_spec, workload_fields
+from gpu_workbench.surfaces.request import asked_settings, build_spec, notebook_image, workload_fields
 
 KNOWN_WITHIN = 1.0
 """Seconds that completion waits for the names of runs."""
@@ -73,24 +73,28 @@ class Here:
     twins: Twins = field(default_factory=Twins)
     installed: dict[tuple[str, str], Installed] = field(default_factory=dict)
     _workbenches: dict[tuple[str, ...], Workbench] = field(default_factory=dict)
+    _understood: tuple[tuple[object, ...], Request] | None = None
 
     def config(self, flags: Mapping[str, str] | None = None) -> configuration.Config:
         """The settings in force for a line with these flags."""
         return configuration.load(project=project_folder(Path.cwd()), flags=flags or {}, used=self.used)
 
     def request(self, flags: CellFlags) -> Request:
-        """What a line asks for."""
+        """What a line asks for; the same again where the same is asked and nothing has changed."""
         config = self.config(asked_settings(flags))
+        owner = self.owner(config)
+        notebook = find_notebook(owner=local_owner(), namespace=self.namespace).id
+        asked = (flags, config, owner, notebook, Path.cwd(), notebook_image())
+        if self._understood is None or self._understood[0] != asked:
+            self._understood = asked, self._understand(flags, config, owner=owner, notebook=notebook)
+        return self._understood[1]
+
+    @staticmethod
+    def _understand(flags: CellFlags, config: configuration.Config, *, owner: str, notebook: str) -> Request:
         profiles = read_profiles(config.files)
         profile = pick(profiles, config.settings.profile)
-        owner = self.owner(config)
         spec = build_spec(
-            flags,
-            profile=profile,
-            settings=config.settings,
-            id="",
-            owner=owner,
-            notebook=find_notebook(owner=local_owner(), namespace=self.namespace).id,
+            flags, profile=profile, settings=config.settings, id="", owner=owner, notebook=notebook
         )
         spec = replace(spec, work_dir=work_dir(Path.cwd(), backend=config.settings.backend))
         named = profile if flags.profile else None
@@ -181,7 +185,9 @@ def make_backend(name: str, *, config: configuration.Config) -> Backend:
     if name == "kubernetes":
         from gpu_workbench.backends.kubernetes.backend import KubernetesBackend
 
-        return KubernetesBackend(context=settings.context, namespace=settings.namespace)
+        return KubernetesBackend(
+            context=settings.context, namespace=settings.namespace, cache=settings.cache_dir
+        )
     from gpu_workbench.backends.local.backend import LocalBackend
 
     return LocalBackend(settings.state_dir / "local")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.app.workbench import Workbench
 from gpu_workbench.core.explain import explain
@@ -45,8 +47,8 @@ async def pictures(workbench: Workbench, backend: str, owner: str, *, every: boo
     """Snapshots of the user's workloads, newest first; ended ones where ``every``."""
     found = await workbench.list(backend, owner=owner)
     shown = []
+    await asyncio.gather(*map(settled, found))
     for subscription in found:
-        await settled(subscription)
         if every or not subscription.over:
             shown.append(snapshot_of(subscription))
         await workbench.unfollow(subscription)

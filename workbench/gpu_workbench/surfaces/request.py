@@ -18,6 +18,11 @@ IMAGE_OF_THE_NOTEBOOK = "JUPYTER_IMAGE_SPEC"
 """The environment variable in which a hub says the image the notebook itself runs in."""
 
 
+def notebook_image() -> str:
+    """The image that this notebook runs in; empty where nobody says."""
+    return os.environ.get(IMAGE_OF_THE_NOTEBOOK, "")
+
+
 def asked_settings(flags: CellFlags) -> dict[str, str]:
     """The settings that a line gives as flags, for :func:`gpu_workbench.app.config.load`."""
     given = {name: getattr(flags, name) for name in ("backend", "context", "namespace", "profile")}
@@ -83,6 +88,6 @@ def build_spec(
     cluster: dict[str, object] = {
         "placement.context": settings.context,
         "placement.namespace": settings.namespace,
-        "image": spec.image or os.environ.get(IMAGE_OF_THE_NOTEBOOK, ""),
+        "image": spec.image or notebook_image(),
     }
     return with_fields(spec, cluster)

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from gpu_workbench.core.errors import ProtocolError, Unreachable
 from gpu_workbench.core.wire import Json, JsonObject
 from gpu_workbench.transport.streams import CHUNK, Buffer, ByteStream, PlainStream, TlsStream
-from gpu_workbench.transport.timing import within
+from gpu_workbench.transport.timing import ClosedAfter, within
 from gpu_workbench.transport.vendor import h11, ws_events, ws_handshake, wsproto
 from gpu_workbench.transport.websocket import PING_INTERVAL, WebSocket
 
@@ -145,7 +145,6 @@ class Client:
         form: Json = None,
         body: Iterable[Buffer] | None = None,
         length: int = 0,
-        headers: Mapping[str, str] | None = None,
         progress: Callable[[int], None] | None = None,
         patience: float | None = None,
     ) -> Reply:
@@ -160,7 +159,6 @@ class Client:
             form: A JSON body.
             body: Or a body as chunks; it cannot be sent twice, so a new connection is used for it.
             length: Bytes of ``body``.
-            headers: Further headers.
             progress: Called with the count of body bytes sent so far.
             patience: Seconds for the head of the response; the client's own by default.
 
@@ -168,7 +166,7 @@ class Client:
             Unreachable: no connection, or it was cut.
         """
         content = b"" if form is None else json.dumps(form, ensure_ascii=False).encode()
-        head = self._head(method, path, query, headers or {}, length if body is not None else len(content))
+        head = self._head(method, path, query, length if body is not None else len(content))
         while True:
             kept = bool(self._idle) and body is None
             stream = self._idle.pop() if kept else await self._open()
@@ -179,7 +177,7 @@ class Client:
                         ConnectionError
                     ):  # refused before all of it was read: the answer says why
                         await _send_body(stream, body, progress)
-                return await within(self._read_head(stream), patience or self._patience)
+                return await self._head_within(stream, patience or self._patience)
             except (OSError, h11.RemoteProtocolError, asyncio.TimeoutError, EOFError) as error:
                 stream.close()
                 if kept and not isinstance(error, asyncio.TimeoutError):
@@ -189,20 +187,24 @@ class Client:
                 stream.close()
                 raise
 
-    def _head(
-        self, method: str, path: str, query: Mapping[str, str] | None, headers: Mapping[str, str], length: int
-    ) -> bytes:
+    def _head(self, method: str, path: str, query: Mapping[str, str] | None, length: int) -> bytes:
+        """The head of a request. All that is not ours in it is quoted, so nothing has to be checked a second time."""
         target = urllib.parse.quote(path, safe="/.-_~%") + (
             f"?{urllib.parse.urlencode(query)}" if query else ""
         )
-        fields = {
-            "host": "agent",
-            "authorization": f"Bearer {self._token}",
-            "content-length": str(length),
-            **headers,
-        }
-        request = h11.Request(method=method, target=target, headers=list(fields.items()))
-        return h11.Connection(h11.CLIENT).send(request) or b""
+        return (
+            f"{method} {target} HTTP/1.1\r\nhost: agent\r\nauthorization: Bearer {self._token}\r\n"
+            f"content-length: {length}\r\n\r\n"
+        ).encode("ascii")
+
+    async def _head_within(self, stream: ByteStream, patience: float) -> Reply:
+        with ClosedAfter(stream, patience) as limit:
+            try:
+                return await self._read_head(stream)
+            except EOFError:
+                if limit.late:
+                    raise asyncio.TimeoutError from None
+                raise
 
     async def _read_head(self, stream: ByteStream) -> Reply:
         http = h11.Connection(h11.CLIENT)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from gpu_workbench.core.wire import Json, JsonObject
 from gpu_workbench.transport.streams import CHUNK, Buffer, ByteStream, PlainStream, TlsStream
-from gpu_workbench.transport.timing import within
+from gpu_workbench.transport.timing import ClosedAfter, within
 from gpu_workbench.transport.vendor import h11, ws_events, ws_handshake, wsproto
 from gpu_workbench.transport.websocket import WebSocket
 
@@ -247,7 +247,8 @@ class _Connection:
     async def run(self) -> None:
         patience = self._server.patience
         while True:
-            event = await within(self._head(), patience)
+            with ClosedAfter(self._stream, patience):
+                event = await self._head()
             if not isinstance(event, h11.Request):
                 return
             with self._server.answering():

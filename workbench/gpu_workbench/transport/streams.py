@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from typing import Protocol
 
 CHUNK = 256 * 1024
@@ -51,20 +52,27 @@ class PlainStream:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNIX_BUFFER)
         self._socket = sock
         self._loop = asyncio.get_running_loop()
+        self._waiting: set[asyncio.Future[None]] = set()
 
     async def read(self, limit: int = CHUNK) -> bytes:
         """Some bytes, at most ``limit``; empty at the end."""
-        try:
-            return await self._loop.sock_recv(self._socket, limit)
-        except (OSError, ValueError):  # cut, or closed at this end
-            return b""
+        while True:
+            try:
+                return self._socket.recv(limit)
+            except BlockingIOError:
+                await self._until(self._loop.add_reader, self._loop.remove_reader)
+            except OSError:  # cut, or closed at this end
+                return b""
 
     async def readinto(self, view: memoryview) -> int:
         """Fill a part of ``view``; 0 at the end."""
-        try:
-            return await self._loop.sock_recv_into(self._socket, view)
-        except (OSError, ValueError):  # cut, or closed at this end
-            return 0
+        while True:
+            try:
+                return self._socket.recv_into(view)
+            except BlockingIOError:
+                await self._until(self._loop.add_reader, self._loop.remove_reader)
+            except OSError:  # cut, or closed at this end
+                return 0
 
     async def write(self, data: Buffer) -> None:
         """Send all of ``data``.
@@ -72,9 +80,33 @@ class PlainStream:
         Raises:
             ConnectionError: the other side is gone.
         """
-        if self._socket.fileno() < 0:
-            raise ConnectionResetError("the stream is closed")
-        await self._loop.sock_sendall(self._socket, data)
+        rest = memoryview(data).cast("B") if len(data) else memoryview(b"")
+        while rest:
+            if self._socket.fileno() < 0:
+                raise ConnectionResetError("the stream is closed")
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError:
+                await self._until(self._loop.add_writer, self._loop.remove_writer)
+
+    async def _until(
+        self, add: Callable[[int, Callable[[], None]], None], remove: Callable[[int], bool]
+    ) -> None:
+        """Wait until the socket can be read or written, or is closed at this end."""
+        descriptor, waiter = self._socket.fileno(), self._loop.create_future()
+
+        def let_go() -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        self._waiting.add(waiter)
+        add(descriptor, let_go)
+        try:
+            await waiter
+        finally:
+            self._waiting.discard(waiter)
+            if self._socket.fileno() >= 0:
+                remove(descriptor)
 
     def close(self) -> None:
         """End both directions at once; whoever reads gets the end."""
@@ -82,6 +114,9 @@ class PlainStream:
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
             self._socket.close()
+            for waiter in self._waiting:
+                if not waiter.done():
+                    waiter.set_result(None)
 
 
 class TlsStream:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from types import TracebackType
 from typing import TypeVar
+
+from gpu_workbench.transport.streams import ByteStream
 
 T = TypeVar("T")
 
@@ -32,3 +35,33 @@ async def within(work: Awaitable[T], seconds: float | None) -> T:
         if task.cancelled() or task.exception() is not None:
             raise asyncio.TimeoutError
     return task.result()
+
+
+class ClosedAfter:
+    """Closes a stream that was waited on for too long; whoever reads from it then gets its end.
+
+    A timer, where :func:`within` needs a task that it could cancel: for what happens with every request.
+
+    Args:
+        stream: The stream.
+        seconds: How long it may take.
+    """
+
+    def __init__(self, stream: ByteStream, seconds: float) -> None:
+        self._stream = stream
+        self._seconds = seconds
+        self.late = False
+        """Whether it took too long."""
+
+    def __enter__(self) -> ClosedAfter:
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._close)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+
+    def _close(self) -> None:
+        self.late = True
+        self._stream.close()

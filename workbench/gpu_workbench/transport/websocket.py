@@ -41,8 +41,25 @@ class WebSocket:
         self._ready: list[bytes] = []
         self._size = 0
         self._open = True
-        self.last_heard = asyncio.get_running_loop().time()
+        self._begun = False
+        self._loop = asyncio.get_running_loop()
+        self._watch: asyncio.TimerHandle | None = None
+        self.last_heard = self._loop.time()
         """When the other side was heard last, in the event loop's seconds."""
+        if patience is not None:
+            self._watch = self._loop.call_later(patience, self._look)
+
+    def _look(self) -> None:
+        """A connection that was dropped on its way, without a word to either end: whoever waits is let go.
+
+        One timer for all that is received costs less than a limit on each wait.
+        """
+        assert self._patience is not None
+        left = self.last_heard + self._patience - self._loop.time()
+        if left > 0:
+            self._watch = self._loop.call_later(left, self._look)
+        else:
+            self._stream.close()
 
     async def send(self, message: bytes) -> None:
         """Send one binary message.
@@ -63,24 +80,19 @@ class WebSocket:
         return self._ready.pop(0) if self._ready else None
 
     async def _pump(self) -> None:
-        """Handle what has arrived; wait for more where nothing has."""
-        handled = False
+        """Handle what came with the handshake already; from then on, what is read."""
+        if self._begun:
+            data = await self._stream.read()
+            if not data:
+                self._open = False
+                return
+            self.last_heard = self._loop.time()
+            self._frames.receive_data(data)
+        self._begun = True
         for event in self._frames.events():
-            handled = True
             if not await self._handle(event):
                 self._open = False
                 return
-        if handled:
-            return
-        try:
-            data = await within(self._stream.read(), self._patience)
-        except asyncio.TimeoutError:  # a connection that was dropped on its way, without a word to either end
-            data = b""
-        if not data:
-            self._open = False
-            return
-        self.last_heard = asyncio.get_running_loop().time()
-        self._frames.receive_data(data)
 
     async def _handle(self, event: object) -> bool:
         if isinstance(event, ws_events.Message):
@@ -113,4 +125,6 @@ class WebSocket:
             with contextlib.suppress(OSError, asyncio.TimeoutError, wsproto.utilities.LocalProtocolError):
                 await within(self._write(ws_events.CloseConnection(code=code, reason=reason)), 1)
         self._open = False
+        if self._watch is not None:
+            self._watch.cancel()
         self._stream.close()

@@ -8,11 +8,14 @@ import string
 from collections.abc import Iterator
 
 _RUN_PYTHON = frozenset({"time", "timeit", "prun", "mprun", "lprun", "memit", "capture", "debug"})
+_MAY_BE_IPYTHON = re.compile(r"[%!?]|\A\s*\n?[ \t]|^\s*(?:[,;/]|>>>|\.\.\.|In \[)", re.MULTILINE)
 _SHELL_NAME = re.compile(r"(?<![\\$])\$(\w+)")
 
 
 def python_of(cell: str) -> str:
-    """The cell as Python; unchanged where IPython is not installed."""
+    """The cell as Python; unchanged where it has none of IPython's marks, or IPython is not installed."""
+    if not _MAY_BE_IPYTHON.search(cell):
+        return cell
     try:
         from IPython.core.inputtransformer2 import TransformerManager
     except ModuleNotFoundError:

@@ -63,12 +63,14 @@ class CellRun:
             WorkbenchError: it could not be run.
             CellFailed, CellInterrupted: its code raised, or it was interrupted.
         """
-        started: Started = self._here.portal.call(
-            workbench.start, self._request.backend, self._request.spec, cell, asked=self._request.asked
-        )
-        self._greet(started.opened)
-        execution = started.execution
-        self._follow(execution)
+        steps = workbench.run(self._request.backend, self._request.spec, cell, asked=self._request.asked)
+        with Pull(self._here.portal, steps) as pull:
+            started = pull.take()
+            assert started is not None
+            assert isinstance(started[0], Started)
+            self._greet(started[0].opened)
+            execution = started[0].execution
+            self._follow(execution, pull)
         if execution.run is not None and execution.run.phase is Phase.SUCCEEDED:
             for name in cell.out:
                 self._bring(workbench, execution, name)
@@ -84,20 +86,20 @@ class CellRun:
     def _note(self, sentence: str) -> None:
         note(self._shell, sentence)
 
-    def _follow(self, execution: Execution) -> None:
-        with Pull(self._here.portal, execution.steps()) as pull:
-            while True:
-                try:
-                    taken = pull.take()
-                    if taken is None:
-                        return
-                    step = taken[0]
-                    self._draw(execution, step)
-                    if step.question is not None:
-                        with pull.interruptible():
-                            self._ask(execution, step.question)
-                except KeyboardInterrupt:
-                    self._interrupt(execution)
+    def _follow(self, execution: Execution, pull: Pull[Started | Step]) -> None:
+        while True:
+            try:
+                taken = pull.take()
+                if taken is None:
+                    return
+                (step,) = taken
+                assert isinstance(step, Step)
+                self._draw(execution, step)
+                if step.question is not None:
+                    with pull.interruptible():
+                        self._ask(execution, step.question)
+            except KeyboardInterrupt:
+                self._interrupt(execution)
 
     def _draw(self, execution: Execution, step: Step) -> None:
         self._last = step
