@@ -16,9 +16,8 @@ PACKAGE = "gpu_workbench"
 MAX_SIZE = 2_000_000  # bytes; a wheel beyond it carries something that is not ours
 
 ARCHIVE = """
-from gpu_workbench.backends.archive import agent_archive
-content, digest = agent_archive()
-print(f"agent.pyz {digest}, {len(content):,} bytes")
+from gpu_workbench.backends.archive import agent_archive, agent_digest
+print(f"agent.pyz {agent_digest()}, {len(agent_archive()):,} bytes")
 """
 
 COMMANDS = (

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gpu_workbench.app.sealing import FileToSeal, seal
-from gpu_workbench.backends.archive import agent_archive
+from gpu_workbench.backends.archive import agent_archive, agent_digest
 from gpu_workbench.backends.channel import Channel
 from gpu_workbench.core import events as e
 from gpu_workbench.core.agent_config import AgentConfig, Listen, dump_agent_config
@@ -45,8 +45,8 @@ def new_id() -> str:
 
 def archive_file() -> Path:
     """The agent's archive on disk, once for all tests of this process."""
-    data, digest = agent_archive()
-    path = Path(tempfile.gettempdir()) / f"gwb-test-{os.getuid()}-{digest}.pyz"
+    data = agent_archive()
+    path = Path(tempfile.gettempdir()) / f"gwb-test-{os.getuid()}-{agent_digest()}.pyz"
     if not path.exists() or path.read_bytes() != data:
         beside = path.with_suffix(f".{os.getpid()}")
         beside.write_bytes(data)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gpu_workbench.agent.journal import Journal
-from gpu_workbench.agent.kernel import Kernel, Message
+from gpu_workbench.agent.kernel import Kernel
+from gpu_workbench.agent.messages import Message
 from gpu_workbench.agent.outputs import output_events
 from gpu_workbench.agent.progress import newest_progress
 from gpu_workbench.agent.runs import Runs
 from gpu_workbench.core import events as e
-from gpu_workbench.core.wire import JsonObject
+from gpu_workbench.core.wire import Json
 from gpu_workbench.transport.timing import within
 
 _BATCH = 64
@@ -31,9 +33,7 @@ class _Exchange:
     interrupted: bool = False
     begun: bool = False
     done: asyncio.Event = field(default_factory=asyncio.Event)
-    reply: asyncio.Future[JsonObject] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
+    reply: asyncio.Future[Message] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Dialogue:
@@ -52,7 +52,6 @@ class Dialogue:
         self._asked: OrderedDict[str, str | None] = OrderedDict()
         """The id of each request to its run; ``None`` for silent ones."""
         self._exchange: tuple[str, _Exchange] | None = None
-        self._drained: dict[str, asyncio.Event] = {}
         self._inputs: dict[str, str] = {}
         self._over = False
         self._pumps = [
@@ -60,13 +59,21 @@ class Dialogue:
             for pump in (self._pump_outputs, self._pump_replies, self._pump_inputs)
         ]
 
-    async def execute(self, code: str, *, run: str, silent: bool = False) -> JsonObject:
-        """Have ``code`` executed for a run; returns the content of the ``execute_reply`` once all is sent.
+    async def execute(
+        self, code: str, *, run: str, silent: bool = False, metadata: Mapping[str, Json] | None = None
+    ) -> Message:
+        """Have ``code`` executed for a run; returns its ``execute_reply`` once all of its output is in the journal.
 
         One at a time.
+
+        Args:
+            code: To be executed.
+            run: The run it is a part of.
+            silent: Nothing of it is shown.
+            metadata: Of the request.
         """
         exchange = _Exchange(run=run, silent=silent)
-        asked = self._kernel.execute(code, silent=silent, allow_stdin=not silent)
+        asked = self._kernel.execute(code, silent=silent, allow_stdin=not silent, metadata=metadata)
         self._asked[asked] = None if silent else run
         while len(self._asked) > _REMEMBERED:
             self._asked.popitem(last=False)
@@ -78,7 +85,11 @@ class Dialogue:
                 return await within(asyncio.shield(exchange.reply), patience)
         finally:
             self._exchange = None
-        return {"status": "error", "ename": "KeyboardInterrupt", "evalue": "", "traceback": []}
+        return Message(
+            "execute_reply",
+            asked,
+            {"status": "error", "ename": "KeyboardInterrupt", "evalue": "", "traceback": []},
+        )
 
     def interrupt(self) -> None:
         """``KeyboardInterrupt`` in what is executed now: as soon as it has begun, for before that none would come."""
@@ -96,13 +107,6 @@ class Dialogue:
         del self._inputs[request]
         self._kernel.send("stdin", "input_reply", {"value": value})
         return True
-
-    async def drained(self, run: str, *, patience: float) -> None:
-        """Wait until all output before the kernel's mark for this run is in the journal."""
-        event = self._drained.setdefault(run, asyncio.Event())
-        with contextlib.suppress(asyncio.TimeoutError):
-            await within(event.wait(), patience)
-        self._drained.pop(run, None)
 
     async def close(self) -> None:
         """Listen no longer."""
@@ -136,8 +140,6 @@ class Dialogue:
 
     def _note(self, message: Message) -> None:
         """What a message tells of the request that is under way."""
-        if message.type == "gwb_drained":
-            self._drained.setdefault(str(message.content.get("run")), asyncio.Event()).set()
         if self._exchange is None or message.parent != self._exchange[0]:
             return
         exchange = self._exchange[1]
@@ -154,7 +156,7 @@ class Dialogue:
             for message in await self._kernel.receive("shell", _BATCH):
                 known = self._exchange
                 if message.type == "execute_reply" and known is not None and message.parent == known[0]:
-                    known[1].reply.set_result(message.content)
+                    known[1].reply.set_result(message)
 
     async def _pump_inputs(self) -> None:
         while True:

@@ -6,31 +6,32 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from gpu_workbench.core.agent_config import AgentConfig
-
 AGENT_PID = "GPU_WORKBENCH_AGENT_PID"
 """Environment variable with the agent's process id, for its children's first moments only."""
 
 _OURS = ("GPU_WORKBENCH_TOKEN",)
 
 
-def payload_environment(config: AgentConfig, *, base: Mapping[str, str] | None = None) -> dict[str, str]:
+def payload_environment(
+    *, workload: str, state: Path, base: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Environment variables for user code.
 
     Args:
-        config: Of this agent.
+        workload: The workload's id.
+        state: The agent's folder, which exists.
         base: What to start from; this process's own environment by default.
     """
     env = {key: value for key, value in (os.environ if base is None else base).items() if key not in _OURS}
-    env["GPU_WORKBENCH_WORKLOAD"] = config.workload
+    env["GPU_WORKBENCH_WORKLOAD"] = workload
     env[AGENT_PID] = str(os.getpid())
-    env["GPU_WORKBENCH_PACKAGES"] = str(Path(config.state_dir) / "packages")
+    env["GPU_WORKBENCH_PACKAGES"] = str(state / "packages")
     env.setdefault("PYTHONUNBUFFERED", "1")
     if not _writable_home(env.get("HOME", "")):
-        home = Path(config.state_dir) / "home"
+        home = state / "home"
         home.mkdir(mode=0o700, exist_ok=True)
         env["HOME"] = str(home)
-    scratch = Path(config.state_dir) / "scratch"
+    scratch = state / "scratch"
     scratch.mkdir(mode=0o700, exist_ok=True)
     env["IPYTHONDIR"] = str(scratch / "ipython")
     env["JUPYTER_RUNTIME_DIR"] = str(scratch / "runtime")

@@ -5,6 +5,7 @@ Source: the NVML API reference. What a device does not give is missing with NVML
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,8 @@ from gpu_workbench.core.model import GpuDevice, GpuSample
 
 INTERVAL = 1.0
 """Seconds between two samples."""
+
+_LIBRARY = "libnvidia-ml.so.1"
 
 _THROTTLE = {
     0x4: "power limit",
@@ -31,6 +34,12 @@ def load_nvml() -> Any:
     Raises:
         Exception: there is no driver, or it does not answer; its words are fit for people.
     """
+    try:
+        ctypes.CDLL(
+            _LIBRARY
+        )  # where there is none, the module would be imported for nothing, and it is large
+    except OSError:
+        raise RuntimeError("NVML Shared Library Not Found") from None
     try:
         from _gwb_vendor import pynvml
     except ImportError:
@@ -60,7 +69,7 @@ class GpuSampler:
         """Why there are no devices; empty where there are some."""
 
     def start(self) -> None:
-        """Find the devices and begin to sample them, if there are any."""
+        """Find the devices and begin to sample them, if there are any. A driver may take seconds."""
         try:
             self._nvml = load_nvml()
             self._handles = self._visible()

@@ -110,11 +110,14 @@ class Job:
         self.run = sealed.run.id
         self.ended: asyncio.Future[e.RunEnded] = asyncio.get_running_loop().create_future()
         """How the run ended."""
+        self.last = 0
+        """The number of the event that says so: who has read it has read all of the run."""
         journal.listen(self._entry)
 
     def _entry(self, entry: e.Entry) -> None:
         event = entry.event
         if isinstance(event, e.RunEnded) and event.run == self.run and not self.ended.done():
+            self.last = entry.n
             self.ended.set_result(event)
 
     async def begin(self) -> None:
@@ -165,7 +168,7 @@ class Job:
         _check(value, digest, run=self.run, key=self._key)
 
     async def linger(self, seconds: float, *, clock: Callable[[], float], read: Callable[[], bool]) -> None:
-        """Wait until the results were fetched and the journal was read to its end, at most so many seconds."""
+        """Wait until the results were fetched and the run was read to its end, at most so many seconds."""
         ends = clock() + seconds
         self._journal.append(e.LimitSet(limit="results", ends_at=round(ends, 1)))
         while clock() < ends and not (self.results.fetched and read()):  # noqa: ASYNC110 - two causes, neither in haste

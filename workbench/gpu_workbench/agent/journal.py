@@ -38,6 +38,8 @@ class _Segment:
     """(number, offset) of some lines, in order."""
     characters: dict[str, int] = field(default_factory=dict)
     """Run to characters of its output in here."""
+    read: tuple[int, int] = (0, 0)
+    """(number, offset) after what was read last: whoever reads live goes on from there."""
 
     def offset_after(self, number: int) -> int:
         """The offset of the first line after event ``number``."""
@@ -47,6 +49,8 @@ class _Segment:
             return self.size
         index = bisect.bisect_right(self.marks, (number, self.size)) - 1
         at, offset = self.marks[index] if index >= 0 else (self.first - 1, 0)
+        if at < self.read[0] <= number:
+            at, offset = self.read
         return self._walk(at, offset, number)
 
     def _walk(self, at: int, offset: int, number: int) -> int:
@@ -209,6 +213,7 @@ class Journal:
                     return
                 else:
                     await wake.wait()
+                    await asyncio.sleep(0)  # what happens at once is sent at once
         finally:
             self._waiters.discard(wake)
 
@@ -219,8 +224,9 @@ class Journal:
                 continue
             offset = segment.offset_after(number)
             data = self._whole_lines(segment, offset)
-            count = data.count(b"\n")
-            return data, max(number, segment.first - 1) + count
+            number = max(number, segment.first - 1) + data.count(b"\n")
+            segment.read = number, offset + len(data)
+            return data, number
         return b"", number
 
     @staticmethod

@@ -1,7 +1,6 @@
 """One ipykernel as a child process, driven by Jupyter's own messages.
 
-Source: "Messaging in Jupyter", protocol 5.3. ``zmq`` and ``jupyter_client`` come with every ipykernel; of ``jupyter_client``
-only ``session.Session`` is used, which has been the same since version 4.
+Source: "Messaging in Jupyter", protocol 5.3. ``zmq`` comes with every ipykernel.
 """
 
 from __future__ import annotations
@@ -9,19 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import secrets
 import signal
-import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gpu_workbench.agent.children import Children, Tail, signal_group
+from gpu_workbench.agent.children import Child, Children, Tail
 from gpu_workbench.agent.inkernel.outputs import MESSAGES_LIMIT
+from gpu_workbench.agent.launch import Launched, launch_kernel
+from gpu_workbench.agent.messages import Message, Messages
 from gpu_workbench.agent.wires import Wire, hung_up
 from gpu_workbench.core.exits import Exit
-from gpu_workbench.core.wire import Json, JsonObject
+from gpu_workbench.core.wire import Json
 from gpu_workbench.transport.timing import within
 
 START_LIMIT = 120.0
@@ -29,19 +27,6 @@ START_LIMIT = 120.0
 
 RECONNECT = 20
 """Milliseconds between two attempts to connect to a kernel that does not listen yet."""
-
-_PORTS = ("shell", "iopub", "stdin", "control", "hb")
-
-
-@dataclass(frozen=True)
-class Message:
-    """A message of a kernel: its type, what it answers, and what it says."""
-
-    type: str
-    parent: str
-    content: JsonObject
-    metadata: JsonObject = field(default_factory=dict)
-    id: str = ""
 
 
 class KernelDied(Exception):
@@ -61,7 +46,8 @@ class Kernel:
         folder: Private folder for connection file and sockets; short, a Unix socket's path has 107 characters at most.
         work_dir: Its working directory.
         env: Its environment.
-        children: Starts its process.
+        children: Looks after its process.
+        launched: The process, where it is under way already.
     """
 
     def __init__(
@@ -72,6 +58,7 @@ class Kernel:
         work_dir: Path,
         env: Mapping[str, str],
         children: Children,
+        launched: Launched | None = None,
     ) -> None:
         self._command = command
         self._children = children
@@ -79,13 +66,13 @@ class Kernel:
         self._work_dir = work_dir
         self._env = dict(env)
         self.values_socket = folder / "values"
-        self.process: asyncio.subprocess.Process | None = None
+        self._launched = launched
+        self._child: Child | None = children.take(launched.process) if launched else None
         self.python = ""
         self._tail: Tail | None = None
         self._wires: dict[str, Wire] = {}
         self._monitor: Wire | None = None
         self._context: Any = None
-        self._session: Any = None
         self._dead = asyncio.Event()
 
     async def start(self) -> None:
@@ -94,28 +81,17 @@ class Kernel:
         Raises:
             KernelDied: it ended instead, or did not answer in time.
         """
-        for left in (*self._folder.glob("k-*"), self.values_socket):
-            left.unlink(missing_ok=True)
-        connection = self._write_connection()
-        self._tail = Tail()
-        try:
-            self.process = await self._children.spawn(
-                *self._command,
-                "kernel",
-                str(connection),
-                str(self.values_socket),
-                stdin=subprocess.DEVNULL,
-                stdout=self._tail.end,
-                stderr=subprocess.STDOUT,
-                cwd=self._work_dir,
-                env=self._env,
+        launched = self._launched
+        if launched is None:
+            launched = launch_kernel(
+                self._command, folder=self._folder, work_dir=self._work_dir, env=self._env
             )
-        finally:
-            self._tail.given()
+            self._child = self._children.take(launched.process)
+        self._tail = Tail(launched.tail)
         self._reaper = asyncio.create_task(self._reap())
         try:
-            self._connect(connection)
-        except ModuleNotFoundError as error:  # pyzmq and jupyter_client come with ipykernel
+            self._connect(launched.connection)
+        except ModuleNotFoundError as error:  # pyzmq comes with ipykernel
             await self.kill()
             raise KernelDied(Exit.NO_IPYKERNEL, str(error)) from None
         try:
@@ -126,34 +102,18 @@ class Kernel:
                 -signal.SIGKILL, f"no answer within {START_LIMIT:.0f} s\n{self.tail()}"
             ) from None
 
-    def _write_connection(self) -> Path:
-        path = self._folder / "connection.json"
-        info: dict[str, Json] = {
-            "transport": "ipc",
-            "ip": str(self._folder / "k"),
-            "key": secrets.token_hex(32),
-            "signature_scheme": "hmac-sha256",
-            "kernel_name": "",
-        }
-        info.update({f"{name}_port": number for number, name in enumerate(_PORTS, start=1)})
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(info))
-        return path
-
     def _connect(self, connection: Path) -> None:
         import zmq
-        from jupyter_client.session import Session
 
         info = json.loads(connection.read_text())
-        self._session = Session(key=info["key"].encode(), username="gpu-workbench")
+        self._messages = Messages(info["key"].encode())
         self._context = zmq.Context()
         kinds = {"shell": zmq.DEALER, "control": zmq.DEALER, "stdin": zmq.DEALER, "iopub": zmq.SUB}
         for name, kind in kinds.items():
             made = self._context.socket(kind)
             made.setsockopt(zmq.RECONNECT_IVL, RECONNECT)
             if kind == zmq.DEALER:
-                made.setsockopt(zmq.IDENTITY, self._session.bsession)
+                made.setsockopt(zmq.IDENTITY, self._messages.session.encode())
             else:
                 made.setsockopt(zmq.SUBSCRIBE, b"")
                 made.setsockopt(zmq.RCVHWM, MESSAGES_LIMIT)
@@ -194,20 +154,19 @@ class Kernel:
                     return
 
     async def _reap(self) -> None:
-        assert self.process is not None
-        await self._children.wait(self.process)
+        assert self._child is not None
+        await self._children.wait(self._child)
         self._dead.set()
 
     @property
     def alive(self) -> bool:
         """Whether its process is there."""
-        return self.process is not None and not self._dead.is_set()
+        return self._child is not None and not self._dead.is_set()
 
     @property
     def exit_code(self) -> int:
         """Of the process that is gone; negative for a signal."""
-        code = self.process.returncode if self.process is not None else None
-        return 0 if code is None else code
+        return (self._child.code if self._child is not None else None) or 0
 
     async def died(self) -> None:
         """Return when the process is gone."""
@@ -217,16 +176,30 @@ class Kernel:
         """The last of what the process wrote outside of its channels."""
         return self._tail.text() if self._tail is not None else ""
 
-    def send(self, channel: str, kind: str, content: Mapping[str, Json]) -> str:
+    def send(
+        self,
+        channel: str,
+        kind: str,
+        content: Mapping[str, Json],
+        *,
+        metadata: Mapping[str, Json] | None = None,
+    ) -> str:
         """Send a message and return its id."""
         wire = self._wires.get(channel)
         if wire is None:
             raise ConnectionError("the kernel is not there")
-        message = self._session.msg(kind, content=dict(content))
-        wire.send(self._session.serialize(message))
-        return str(message["header"]["msg_id"])
+        asked, frames = self._messages.pack(kind, content, metadata=metadata)
+        wire.send(frames)
+        return asked
 
-    def execute(self, code: str, *, silent: bool = False, allow_stdin: bool = True) -> str:
+    def execute(
+        self,
+        code: str,
+        *,
+        silent: bool = False,
+        allow_stdin: bool = True,
+        metadata: Mapping[str, Json] | None = None,
+    ) -> str:
         """Ask for ``code`` to be executed; returns the id its output and reply refer to."""
         return self.send(
             "shell",
@@ -239,11 +212,12 @@ class Kernel:
                 "allow_stdin": allow_stdin,
                 "stop_on_error": False,
             },
+            metadata=metadata,
         )
 
     async def receive(self, channel: str, limit: int) -> list[Message]:
         """The next message of a channel and those that lie behind it already, at most ``limit``."""
-        return [self._read(parts) for parts in await self._wires[channel].receive(limit)]
+        return [self._messages.unpack(parts) for parts in await self._wires[channel].receive(limit)]
 
     async def last_words(self, *, patience: float = 2.0) -> list[Message]:
         """What a process that died had still sent on IOPub. Nobody else may be receiving from it then.
@@ -257,25 +231,15 @@ class Kernel:
         try:
             end = asyncio.get_running_loop().time() + patience
             while not ended.done() and asyncio.get_running_loop().time() < end:
-                messages += [self._read(parts) for parts in self._wires["iopub"].take(MESSAGES_LIMIT)]
+                messages += [
+                    self._messages.unpack(parts) for parts in self._wires["iopub"].take(MESSAGES_LIMIT)
+                ]
                 await asyncio.wait({ended}, timeout=0.01)
         finally:
             ended.cancel()
         while taken := self._wires["iopub"].take(MESSAGES_LIMIT):
-            messages += [self._read(parts) for parts in taken]
+            messages += [self._messages.unpack(parts) for parts in taken]
         return messages
-
-    def _read(self, parts: list[bytes]) -> Message:
-        _, parts = self._session.feed_identities(parts)
-        message: dict[str, Any] = self._session.deserialize(parts)
-        parent = message.get("parent_header") or {}
-        return Message(
-            type=message["header"]["msg_type"],
-            parent=parent.get("msg_id", ""),
-            content=message["content"],
-            metadata=message.get("metadata") or {},
-            id=message["header"]["msg_id"],
-        )
 
     def interrupt(self) -> None:
         """``KeyboardInterrupt`` in the cell that executes, and in the programs it has started."""
@@ -284,8 +248,8 @@ class Kernel:
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process and to what it started."""
-        if self.process is not None:
-            signal_group(self.process, number)
+        if self._child is not None:
+            self._child.signal(number)
 
     async def end(self, *, patience: float) -> None:
         """Ask the process to end, and wait for that, at most ``patience`` seconds."""
@@ -296,7 +260,7 @@ class Kernel:
 
     async def kill(self) -> None:
         """End the process and what it started."""
-        if self.process is not None:
+        if self._child is not None:
             self.signal(signal.SIGKILL)
             await self._dead.wait()
         self.close()

@@ -1,32 +1,20 @@
 """The agent's entry: ``python agent.pyz --config FILE``.
 
-``python agent.pyz kernel …`` and ``… become …`` are the kernel and the script it starts.
+``python agent.pyz kernel …`` and ``… become …`` are the kernel and the script it starts. Each of them imports what it needs
+and no more, and a session's kernel is under way before the agent itself is imported: it takes longest.
 """
 
 from __future__ import annotations
 
-import asyncio
-import functools
+import contextlib
+import json
 import os
-import signal
-import socket
-import ssl
 import sys
-import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from gpu_workbench.agent.record import write_record
-from gpu_workbench.agent.routes import VERSION, Routes
-from gpu_workbench.agent.service import Outcome, Service
-from gpu_workbench.core.agent_config import AgentConfig, load_agent_config
-from gpu_workbench.core.exits import Exit
-from gpu_workbench.core.model import Cause, Failure, Phase
-from gpu_workbench.transport.server import Server
-
-BACKLOG = 1024
-
-READERS_PATIENCE = 5.0
-"""Seconds that clients are given to take the journal's end."""
+if TYPE_CHECKING:
+    from gpu_workbench.agent.launch import Launched
 
 
 def main(arguments: list[str]) -> int:
@@ -37,15 +25,46 @@ def main(arguments: list[str]) -> int:
         kernel(arguments[1], arguments[2])
         return 0
     if len(arguments) > 1 and arguments[0] == "become":
-        from gpu_workbench.agent.script import become
+        from gpu_workbench.agent.inkernel.become import become
 
         become(arguments[1:])
     if len(arguments) == 2 and arguments[0] == "--config":
-        config = load_agent_config(Path(arguments[1]).read_text())
-        prepare(config)
-        return asyncio.run(run_agent(config))
+        return _agent(Path(arguments[1]).read_text())
     sys.stderr.write("usage: agent.pyz --config FILE\n")
     return 2
+
+
+def _agent(text: str) -> int:
+    """Make the folders, private from the first moment on, and serve the workload until it ends."""
+    form = json.loads(text)
+    os.umask(0o077)
+    Path(form["state_dir"]).mkdir(mode=0o700, parents=True, exist_ok=True)
+    Path(form["work_dir"]).mkdir(parents=True, exist_ok=True)
+    from gpu_workbench.agent.listening import listen
+
+    command = own_command()
+    if form.get("python"):
+        command[0] = form["python"]
+    listener = listen(form.get("listen", {}))
+    launched = _launch(form, command) if form.get("kind", "session") == "session" else None
+    from gpu_workbench.agent.serving import serve
+
+    return serve(text, command=command, listener=listener, launched=launched)
+
+
+def _launch(form: dict[str, Any], command: list[str]) -> Launched | None:
+    from gpu_workbench.agent.environment import payload_environment
+    from gpu_workbench.agent.launch import kernel_folder, launch_kernel
+
+    state = Path(form["state_dir"])
+    with contextlib.suppress(OSError):  # it is tried again where it can be told of
+        return launch_kernel(
+            command,
+            folder=kernel_folder(state),
+            work_dir=Path(form["work_dir"]),
+            env=payload_environment(workload=form["workload"], state=state),
+        )
+    return None
 
 
 def own_command() -> list[str]:
@@ -54,64 +73,3 @@ def own_command() -> list[str]:
     if archive.suffix == ".pyz":
         return [sys.executable, str(archive)]
     return [sys.executable, "-m", "gpu_workbench.agent"]
-
-
-def prepare(config: AgentConfig) -> None:
-    """Make the folders, private from the first moment on."""
-    os.umask(0o077)
-    Path(config.state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
-    Path(config.work_dir).mkdir(parents=True, exist_ok=True)
-
-
-def _token(config: AgentConfig) -> str:
-    return Path(config.token_file).read_text().strip()
-
-
-async def run_agent(config: AgentConfig) -> int:
-    """Serve one workload until it ends."""
-    service = Service(config, command=own_command())
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(
-            number,
-            functools.partial(service.stop, f"it was told to end from outside ({number.name})", told=True),
-        )
-    routes = Routes(service, token=_token(config))
-    server = Server(routes, headers={"gpu-workbench-version": VERSION}, tls=_tls(config))
-    server.start(_listeners(config))
-    try:
-        outcome = await service.run()
-    except Exception as error:
-        traceback.print_exc()
-        failure = Failure(Cause.NOT_STARTED, f"The agent itself failed: {type(error).__name__}: {error}")
-        outcome = Outcome(Phase.FAILED, code=Exit.INTERNAL, failure=failure)
-    write_record(config, outcome, seconds=service.clock())
-    await server.close(patience=READERS_PATIENCE)
-    service.forget()
-    return int(outcome.code)
-
-
-def _tls(config: AgentConfig) -> ssl.SSLContext | None:
-    if not config.cert_file:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(config.cert_file, config.key_file)
-    return context
-
-
-def _listeners(config: AgentConfig) -> list[socket.socket]:
-    if config.listen.socket:
-        path = Path(config.listen.socket)
-        path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(path))
-        path.chmod(0o600)
-    else:
-        dual = socket.has_dualstack_ipv6()
-        family = socket.AF_INET6 if dual else socket.AF_INET
-        listener = socket.create_server(
-            (config.listen.host, config.listen.port), family=family, dualstack_ipv6=dual
-        )
-    listener.listen(BACKLOG)
-    return [listener]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from gpu_workbench.agent.kernel import Message
+from gpu_workbench.agent.messages import Message
 from gpu_workbench.core.events import OutputWritten
 from gpu_workbench.core.wire import JsonObject
 

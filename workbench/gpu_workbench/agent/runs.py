@@ -95,7 +95,7 @@ class Runs:
             )
         )
         self.idle_since = None
-        self._wake.set()
+        self.wake()
         return {**self._place(spec.id), "phase": Phase.QUEUED.value}, True
 
     def ready(self) -> None:
@@ -109,17 +109,31 @@ class Runs:
 
     async def next(self) -> Run:
         """Wait for a run, and start its clock."""
+        while (run := self.take()) is None:
+            await self.news()
+        return run
+
+    def take(self) -> Run | None:
+        """Start the clock of the run that is next; ``None`` where none waits."""
         if not self._waiting:
-            self.idle_since = self._clock()
-        while not self._waiting:
-            self._wake.clear()
-            await self._wake.wait()
+            if self.idle_since is None:
+                self.idle_since = self._clock()
+            return None
         run = self.current = self._waiting.popleft()
         self.latest = run.id
         now = self._clock()
         self._meter = Meter(waited=now - run.queued_at, started=now, devices=self._devices())
         self._journal.append(e.RunStarted(run=run.id))
         return run
+
+    async def news(self) -> None:
+        """Wait until a run may wait, or something else wants to be looked at."""
+        self._wake.clear()
+        await self._wake.wait()
+
+    def wake(self) -> None:
+        """Let whoever waits for a run look around."""
+        self._wake.set()
 
     def sampled(self, samples: tuple[GpuSample, ...]) -> None:
         """Count a moment's samples into the run that executes."""

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from gpu_workbench.agent.children import Children, signal_group
+from gpu_workbench.agent.children import Child, Children
 from gpu_workbench.agent.exits import describe_death
 from gpu_workbench.agent.journal import Journal
 from gpu_workbench.agent.progress import newest_progress
@@ -59,7 +59,7 @@ class Script:
         self._env = env
         self._journal = journal
         self._children = children
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Child | None = None
         self._work_task: asyncio.Task[None] | None = None
         self._tail = ""
         self._stopped: tuple[Phase, Failure] | None = None
@@ -83,10 +83,10 @@ class Script:
             return
         self._stopped = phase, failure
         if self._process is not None:
-            signal_group(self._process, signal.SIGTERM)
+            self._process.signal(signal.SIGTERM)
         await asyncio.wait({self._work_task}, timeout=patience)
         if self._process is not None:
-            signal_group(self._process, signal.SIGKILL)
+            self._process.signal(signal.SIGKILL)
         await asyncio.wait({self._work_task})
 
     def submit(self, spec: RunSpec) -> tuple[JsonObject, bool]:
@@ -106,7 +106,7 @@ class Script:
         another = run.interrupt()
         run.restart = run.restart or grade >= 2
         if self._process is not None and (another or run.restart):
-            signal_group(self._process, signal.SIGKILL if run.restart else signal.SIGINT)
+            self._process.signal(signal.SIGKILL if run.restart else signal.SIGINT)
         return {"was": "running"}
 
     def answer(self, run_id: str, *, request: str, value: str) -> None:
@@ -143,8 +143,8 @@ class Script:
         pipes = {name: os.pipe() for name in ("stdout", "stderr")}
         readers = {asyncio.create_task(self._read(pipe[0], name, run.id)) for name, pipe in pipes.items()}
         try:
-            process = self._process = await self._children.spawn(
-                *self._command,
+            process = self._process = self._children.spawn(
+                self._command,
                 cwd=self._work_dir,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
@@ -156,7 +156,7 @@ class Script:
                 os.close(end)
         self._journal.append(e.RankStarted(python=self.python))
         code = await self._children.wait(process)
-        signal_group(process, signal.SIGKILL)  # what it left behind would hold its devices
+        process.signal(signal.SIGKILL)  # what it left behind would hold its devices
         _, open_ = await asyncio.wait(readers, timeout=_LEFT_OPEN)
         for reader in open_:
             reader.cancel()
@@ -196,11 +196,3 @@ class Script:
             what = f"The script ended with exit code {code}"
             return Phase.FAILED, Failure(Cause.USER_ERROR, what, self._tail, exit_code=code)
         return Phase.FAILED, describe_death(code, tail=self._tail, who="The script's process")
-
-
-def become(command: list[str]) -> None:
-    """Turn this process into the script's, which dies when the agent does."""
-    from gpu_workbench.agent.inkernel.launcher import end_with_the_agent
-
-    end_with_the_agent()
-    os.execvp(command[0], command)

@@ -9,7 +9,6 @@ import platform
 import secrets
 import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from gpu_workbench.agent.gpus import GpuSampler
 from gpu_workbench.agent.job import Job, SealBroken, broken, open_seal
 from gpu_workbench.agent.journal import Journal
 from gpu_workbench.agent.kernel import Kernel, KernelDied
+from gpu_workbench.agent.launch import Launched, kernel_folder
 from gpu_workbench.agent.limits import Limits
 from gpu_workbench.agent.payload import Payload
 from gpu_workbench.agent.results import Results
@@ -50,9 +50,6 @@ JOB_PATIENCE = 20.0
 
 HEARD_PATIENCE = 5.0
 """Seconds that an agent whose payload did not come up waits for somebody to hear why."""
-
-_SOCKET_PATH = 90
-"""Characters a kernel's folder may have: a Unix socket's path has 107 at most."""
 
 T = TypeVar("T")
 
@@ -91,13 +88,14 @@ class Service:
     Args:
         config: What the backend said.
         command: How to start Python with this agent: interpreter and archive, or interpreter and module.
+        launched: A session's kernel, if it is under way already.
     """
 
-    def __init__(self, config: AgentConfig, *, command: list[str]) -> None:
+    def __init__(self, config: AgentConfig, *, command: list[str], launched: Launched | None = None) -> None:
         self.config = config
         self.rank = int(os.environ.get(config.rank_env) or 0) if config.rank_env else 0
         self._born = time.monotonic()
-        self._command = [config.python or command[0], *command[1:]]
+        self._command = command
         self._loop = asyncio.get_running_loop()
         state = Path(config.state_dir)
         self.journal = Journal(
@@ -114,7 +112,8 @@ class Service:
         self.limits = Limits(idle=config.idle_limit, orphan=config.orphan_limit, time=config.time_limit)
         self.runs = Runs(journal=self.journal, clock=self.clock, devices=self._devices)
         self.job: Job | None = None
-        self._kernel_dir = _kernel_folder(state)
+        self._launched = launched
+        self._kernel_dir = launched.connection.parent if launched else kernel_folder(state)
         self._keeps = Path(config.store_dir or config.state_dir)
         self._generation = next_life(self._keeps) if config.kind is Kind.JOB else 0
         self.payload: Payload = self._session()
@@ -147,19 +146,24 @@ class Service:
         )
 
     def _make_kernel(self) -> Kernel:
+        launched, self._launched = self._launched, None
         return Kernel(
             command=self._command,
             folder=self._kernel_dir,
             work_dir=Path(self.config.work_dir),
-            env=payload_environment(self.config),
+            env=self._payload_environment(),
             children=self.children,
+            launched=launched,
         )
+
+    def _payload_environment(self) -> dict[str, str]:
+        return payload_environment(workload=self.config.workload, state=Path(self.config.state_dir))
 
     def _script(self, argv: tuple[str, ...]) -> Script:
         return Script(
             command=[*self._command, "become", self._command[0], *argv],
             work_dir=Path(self.config.work_dir),
-            env=payload_environment(self.config),
+            env=self._payload_environment(),
             journal=self.journal,
             runs=self.runs,
             children=self.children,
@@ -191,7 +195,7 @@ class Service:
     async def run(self) -> Outcome:
         """Bring the payload up, serve until there is a reason to end, and end."""
         self.children.adopt()
-        self.sampler.start()
+        await asyncio.to_thread(self.sampler.start)  # a session's kernel is coming up meanwhile
         self._announce()
         copy = JournalCopy(self.journal, self._keeps / "journal") if self.config.store_dir else None
         tasks = [asyncio.create_task(self._watch_limits())]
@@ -267,7 +271,7 @@ class Service:
         self.journal.append(e.RankEnded(phase=ended.phase, failure=ended.failure))
         with contextlib.suppress(_Ended):
             await self._unless_it_ends(
-                job.linger(self.config.linger, clock=self.clock, read=lambda: self._read_to_its_end)
+                job.linger(self.config.linger, clock=self.clock, read=lambda: self._read_to >= job.last)
             )
         return Outcome(
             ended.phase,
@@ -377,10 +381,6 @@ class Service:
         """A client was sent the journal up to this event."""
         self._read_to = max(self._read_to, number)
 
-    @property
-    def _read_to_its_end(self) -> bool:
-        return self._read_to >= self.journal.cursor.n
-
     def state(self) -> JsonObject:
         """What ``GET /v1/state`` answers."""
         current = self.runs.current
@@ -412,12 +412,3 @@ class Service:
         if self.phase in (Phase.STARTING, Phase.RUNNING):
             self.runs.sampled(samples)
             self.journal.append(e.GpuSampled(samples=samples))
-
-
-def _kernel_folder(state: Path) -> Path:
-    """A private folder for the kernel's sockets, short enough for their paths."""
-    inside = state / "k"
-    if len(str(inside)) > _SOCKET_PATH:
-        return Path(tempfile.mkdtemp(prefix="gwb-"))
-    inside.mkdir(mode=0o700, exist_ok=True)
-    return inside

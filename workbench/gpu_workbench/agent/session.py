@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TypeVar
 
 from gpu_workbench.agent.dialogue import Dialogue
 from gpu_workbench.agent.exits import describe_death, failure_of_reply, not_started
+from gpu_workbench.agent.inkernel.names import CELL
 from gpu_workbench.agent.journal import Journal
 from gpu_workbench.agent.kernel import Kernel, KernelDied
 from gpu_workbench.agent.runs import Run, Runs
@@ -21,7 +23,6 @@ from gpu_workbench.core.wire import Json, JsonObject, decode
 from gpu_workbench.transport.server import HttpError, Sender
 from gpu_workbench.transport.timing import within
 
-_DRAIN_LIMIT = 10.0
 _DEATH_THROES = 1.0
 _BIND = "__import__('sys').modules['_gwb_session'].bind({run!r})"
 
@@ -64,9 +65,12 @@ class Session:
         self._dialogue: Dialogue | None = None
         self._one_at_a_time = asyncio.Lock()
         self._work_task: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._stopping = False
         self._executing = False
         self.names: dict[str, JsonObject] = {}
         self._sent: dict[str, dict[str, str]] = {}
+        self._forgetting: asyncio.Task[None] | None = None
 
     @property
     def python(self) -> str:
@@ -89,6 +93,8 @@ class Session:
         await self.kernel.start()
         self._dialogue = Dialogue(self.kernel, journal=self._journal, runs=self.runs)
         self._journal.append(e.RankStarted(python=self.kernel.python))
+        self._watching = asyncio.create_task(self.kernel.died())
+        self._watching.add_done_callback(lambda _: self.runs.wake())
 
     async def _drop_kernel(self) -> None:
         if self._dialogue is not None:
@@ -109,6 +115,7 @@ class Session:
 
     async def stop(self, phase: Phase, failure: Failure, *, patience: float) -> None:
         """End the kernel, which is given ``patience`` seconds for that, and what ran and waited in it."""
+        self._stopping = True
         if self._work_task is not None:
             self._work_task.cancel()
             await asyncio.gather(self._work_task, return_exceptions=True)
@@ -143,6 +150,8 @@ class Session:
         run = self.runs.living(run_id)
         if run is not self.runs.current:
             self.runs.withdraw(run)
+            if self._sent.pop(run_id, None) is not None:
+                self._forgetting = asyncio.create_task(self._forget(run_id))
             return {"was": "queued"}
         another = run.interrupt()
         if grade >= 2:
@@ -152,6 +161,11 @@ class Session:
         if another and self._executing and self._dialogue is not None:
             self._dialogue.interrupt()
         return {"was": "running"}
+
+    async def _forget(self, run_id: str) -> None:
+        """What was sent for a run that never starts must not stay in the kernel's memory."""
+        with contextlib.suppress(HttpError, OSError):
+            await self._values.ask(op="forget", run=run_id)
 
     def answer(self, run_id: str, *, request: str, value: str) -> None:
         """Pass a line of input on; the first answer wins.
@@ -198,10 +212,11 @@ class Session:
 
     async def _work(self) -> None:
         while True:
-            try:
-                run = await self._unless_it_dies(self.runs.next())
-            except KernelDied as death:
-                await self._come_back(describe_death(death.code, tail=death.tail))
+            if not self.kernel.alive:
+                await self._come_back(await self._death_between_runs())
+            run = self.runs.take()
+            if run is None:
+                await self.runs.news()
                 continue
             async with self._one_at_a_time:
                 failure = await self._run(run)
@@ -211,6 +226,11 @@ class Session:
                 await self._come_back(failure)
             elif run.interrupted:
                 await self._settle()
+
+    async def _death_between_runs(self) -> Failure:
+        if self._dialogue is not None:
+            await self._dialogue.last_words()
+        return describe_death(self.kernel.exit_code, tail=self.kernel.tail())
 
     async def _run(self, run: Run) -> Failure | None:
         phase, failure = Phase.SUCCEEDED, None
@@ -228,23 +248,35 @@ class Session:
         return failure
 
     async def _unless_it_dies(self, work: Coroutine[None, None, T]) -> T:
-        """The work's result.
+        """The work's result. The calling task itself is interrupted by a death: another one would cost each cell more.
 
         Raises:
             KernelDied: the kernel's process ended before; all it sent is in the journal.
         """
-        task = asyncio.create_task(work)
-        death = asyncio.create_task(self.kernel.died())
+        task, watching, died = asyncio.current_task(), self._watching, False
+        assert task is not None
+        assert watching is not None
+
+        def interrupt(_: object) -> None:
+            nonlocal died
+            died = True
+            task.cancel()
+
+        watching.add_done_callback(interrupt)
         try:
-            await asyncio.wait({task, death}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done() and isinstance(task.exception(), OSError):  # its sockets go before it does
-                await asyncio.wait({death}, timeout=_DEATH_THROES)
-            if task.done() and not (death.done() and isinstance(task.exception(), OSError)):
-                return task.result()
+            return await work
+        except asyncio.CancelledError:
+            if not died or self._stopping:
+                raise
+            if sys.version_info >= (3, 11):
+                task.uncancel()
+        except OSError:  # its sockets go before it does
+            watching.remove_done_callback(interrupt)
+            await asyncio.wait({watching}, timeout=_DEATH_THROES)
+            if not watching.done():
+                raise
         finally:
-            for pending in (task, death):
-                pending.cancel()
-            await asyncio.gather(task, death, return_exceptions=True)
+            watching.remove_done_callback(interrupt)
         if self._dialogue is not None:
             await self._dialogue.last_words()
         raise KernelDied(self.kernel.exit_code, self.kernel.tail())
@@ -257,23 +289,25 @@ class Session:
                 Cause.LOST,
                 "The session's process was restarted before this cell's turn; what was sent for it is gone",
             )
-        before = await self._values.ask(op="before", run=spec.id, count=spec.count)
         self._executing = True
-        if before.get("staged") and (failure := await self._bind(spec.id)):
+        if spec.id in self._sent and (failure := await self._bind(spec.id)):
             return failure
         if run.interrupted:  # it came before there was a cell to interrupt
             return Failure(Cause.INTERRUPTED, "It was interrupted before it started")
         source = f"#{spec.magic}\n{spec.cell}" if spec.magic else spec.cell
-        reply = await self._dialogue.execute(source, run=spec.id)
+        told: JsonObject = {"run": spec.id, "count": spec.count, "cell": spec.cell, "out": list(spec.out)}
+        reply = await self._dialogue.execute(source, run=spec.id, metadata={CELL: told})
         self._executing = False
-        not_stored = await self._after(run)
-        return failure_of_reply(reply) or not_stored
+        not_stored = await self._after(
+            spec, reply.metadata.get(CELL) or await self._values.ask(op="after", **told)
+        )
+        return failure_of_reply(reply.content) or not_stored
 
     async def _bind(self, run_id: str) -> Failure | None:
         """Make staged values variables, in the kernel's main thread."""
         assert self._dialogue is not None
         reply = await self._dialogue.execute(_BIND.format(run=run_id), run=run_id, silent=True)
-        failure = failure_of_reply(reply)
+        failure = failure_of_reply(reply.content)
         sent = self._sent.pop(run_id, {})
         if failure is None:
             described = (await self._values.ask(op="describe", names=list(sent))).get("names")
@@ -284,12 +318,9 @@ class Session:
             Cause.NOT_STARTED, f"A value could not be made in the session: {failure.what}", failure.detail
         )
 
-    async def _after(self, run: Run) -> Failure | None:
-        """What the run changed; all of its output is in the journal when this returns."""
-        assert self._dialogue is not None
-        spec = run.spec
-        answer = await self._values.ask(op="after", run=spec.id, cell=spec.cell, out=list(spec.out))
-        await self._dialogue.drained(spec.id, patience=_DRAIN_LIMIT)
+    async def _after(self, spec: RunSpec, changes: Json) -> Failure | None:
+        """Note what the run changed, as the kernel tells with its reply; after a reply that was lost it was asked."""
+        answer = changes if isinstance(changes, dict) else {}
         bound, removed, out = (answer.get(key) for key in ("bound", "removed", "out"))
         if isinstance(bound, dict) and isinstance(removed, list) and (bound or removed):
             self._bound(spec.id, bound, [str(name) for name in removed])
@@ -339,7 +370,7 @@ class Session:
         for _ in range(5):
             with contextlib.suppress(asyncio.TimeoutError, KernelDied):
                 work = within(self._dialogue.execute("None", run="", silent=True), 2.0)
-                if failure_of_reply(await self._unless_it_dies(work)) is None:
+                if failure_of_reply((await self._unless_it_dies(work)).content) is None:
                     return
 
     async def _come_back(self, failure: Failure | None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from gpu_workbench.app.detached import Package, ProjectFiles
 from gpu_workbench.app.shipping.outgoing import Cargo
-from gpu_workbench.backends.archive import agent_archive
+from gpu_workbench.backends.archive import agent_digest
 from gpu_workbench.core.errors import UsageError
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.spec import Handle, WorkloadSpec
@@ -82,14 +82,13 @@ def objects(plan: Plan) -> list[JsonObject]:
         raise UsageError("There is no image to run in", fix="Give one with --image, or set it in a profile")
     spec = replace(spec, id=spec.id or "0" * 12)
     sealed = dict(plan.sealed or {})
-    _, digest = agent_archive()
     return [
         root_manifest(spec),
         _without_secrets(
             secret_manifest(spec, root_uid=UNKNOWN_UID, credentials=_CREDENTIALS, sealed=sealed)
         ),
         service_manifest(spec, root_uid=UNKNOWN_UID),
-        job_manifest(spec, root_uid=UNKNOWN_UID, archive_digest=digest, sealed_paths=tuple(sealed)),
+        job_manifest(spec, root_uid=UNKNOWN_UID, archive_digest=agent_digest(), sealed_paths=tuple(sealed)),
     ]
 
 

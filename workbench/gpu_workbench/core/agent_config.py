@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from gpu_workbench.core.errors import ProtocolError
 from gpu_workbench.core.model import Kind
+from gpu_workbench.core.port import DEFAULT_PORT
 from gpu_workbench.core.spec import IDLE_LIMIT, ORPHAN_LIMIT
 from gpu_workbench.core.wire import decode, encode_fields
-
-DEFAULT_PORT = 7777
 
 USER_ERROR_EXIT = 64
 """The agent's exit code when a job's own code failed, or ran out of its time: trying again would end the same."""

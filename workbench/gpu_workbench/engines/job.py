@@ -15,16 +15,11 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from gpu_workbench.core.agent_config import (
-    DEFAULT_PORT,
-    USER_ERROR_EXIT,
-    AgentConfig,
-    Listen,
-    dump_agent_config,
-)
+from gpu_workbench.core.agent_config import USER_ERROR_EXIT, AgentConfig, Listen, dump_agent_config
 from gpu_workbench.core.errors import ProtocolError, TooLarge, UsageError
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.objects import text
+from gpu_workbench.core.port import DEFAULT_PORT
 from gpu_workbench.core.quantities import show_bytes
 from gpu_workbench.core.spec import WorkloadSpec
 from gpu_workbench.core.wire import JsonObject, decode, encode

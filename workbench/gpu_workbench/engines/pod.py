@@ -9,8 +9,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from gpu_workbench.core.agent_config import DEFAULT_PORT
 from gpu_workbench.core.model import Kind
+from gpu_workbench.core.port import DEFAULT_PORT
 from gpu_workbench.core.spec import WorkloadSpec
 from gpu_workbench.core.wire import Json, JsonObject, encode
 from gpu_workbench.engines.names import (

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from gpu_workbench.core.model import Kind, Phase
-from gpu_workbench.core.objects import at, condition, label, member, members, number, text
+from gpu_workbench.core.objects import at, condition, label, member, members, number, text, uid_of
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.engines.names import CONTAINER, ENDED_ANNOTATION, INDEX_LABEL, RECORD_KEY
 
@@ -20,16 +20,27 @@ def head_pod(pods: Sequence[JsonObject]) -> JsonObject | None:
     return max(alive or heads, key=lambda pod: text(pod, "metadata", "creationTimestamp"), default=None)
 
 
-def agent_ready(pods: Sequence[JsonObject]) -> bool:
-    """Whether the head's container runs, so that its agent can be spoken to."""
+def agent_ready(pods: Sequence[JsonObject], events: Sequence[JsonObject] = ()) -> bool:
+    """Whether the head's container runs, so that its agent can be spoken to.
+
+    Args:
+        pods: Of the workload.
+        events: About its pods: a kubelet tells of a container's start at once, in the pod's status up to a second later.
+    """
     head = head_pod(pods)
-    if (
-        head is None
-        or at(head, "metadata", "deletionTimestamp")
-        or text(head, "status", "phase") != "Running"
-    ):
+    if head is None or at(head, "metadata", "deletionTimestamp"):
         return False
-    return bool(member(_container(head), "state", "running"))
+    if text(head, "status", "phase") == "Pending":
+        return any(_tells_of_start(event, head) for event in events)
+    return text(head, "status", "phase") == "Running" and bool(member(_container(head), "state", "running"))
+
+
+def _tells_of_start(event: JsonObject, pod: JsonObject) -> bool:
+    return (
+        text(event, "reason") == "Started"
+        and text(event, "involvedObject", "uid") == uid_of(pod)
+        and text(event, "involvedObject", "fieldPath") == f"spec.containers{{{CONTAINER}}}"
+    )
 
 
 def record_of(pods: Sequence[JsonObject]) -> JsonObject | None:

@@ -27,7 +27,7 @@ from gpu_workbench.core.errors import ForgedValue, NotPicklable, ProtocolError, 
 from gpu_workbench.values import frames, pickles
 from gpu_workbench.values.blame import blame
 from gpu_workbench.values.frames import Filler, Reader, Receiving
-from gpu_workbench.values.plain import fits_json
+from gpu_workbench.values.plain import fits_json, type_name
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -186,14 +186,6 @@ class _Source:
         made: dict[str, object] = {}
         exec(compile(self.source, filename, "exec", dont_inherit=True), namespace, made)  # noqa: S102 - a trusted sender's
         return made[self.name]
-
-
-def type_name(value: object) -> str:
-    """What a value is, for people: ``numpy.ndarray``, ``int``, ``Net``."""
-    kind = type(value)
-    if kind.__module__ in ("builtins", "__main__"):
-        return kind.__qualname__
-    return f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
 
 
 def _encoded(codec: str, value: object, parts: list[Any], **more: Any) -> Encoded:

@@ -1,4 +1,4 @@
-"""Which values ``json`` gives back exactly as they were."""
+"""What can be told of a value by looking at it: its type in words, and whether ``json`` gives it back as it was."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ ITEMS = 10_000
 CHARACTERS = 2**20
 DEPTH = 50
 INT_BITS = 4096
+
+
+def type_name(value: object) -> str:
+    """What a value is, for people: ``numpy.ndarray``, ``int``, ``Net``."""
+    kind = type(value)
+    if kind.__module__ in ("builtins", "__main__"):
+        return kind.__qualname__
+    return f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
 
 
 def fits_json(value: object) -> bool:

@@ -9,8 +9,9 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
-from gpu_workbench.backends.archive import agent_archive
+from gpu_workbench.backends.archive import agent_archive, agent_digest
 from gpu_workbench.backends.channel import Channel
 from gpu_workbench.backends.checks import Check
 from gpu_workbench.backends.kept import Kept
@@ -74,6 +75,7 @@ class KubernetesBackend:
         namespace: Where workloads live; empty for the context's own.
         kubeconfig: Path; empty for ``KUBECONFIG``, ``~/.kube/config``, or the pod this runs in.
         reach: How agents are reached.
+        cache: Folder in which the agent's archive is kept; ``None`` to keep it nowhere.
         timeout: Seconds for one attempt of a request to the API server.
         patience: Seconds for all attempts of a request together.
     """
@@ -88,6 +90,7 @@ class KubernetesBackend:
         namespace: str = "",
         kubeconfig: str = "",
         reach: Reach = Reach.AUTO,
+        cache: Path | None = None,
         timeout: float = 10.0,
         patience: float = 30.0,
     ) -> None:
@@ -95,6 +98,7 @@ class KubernetesBackend:
         self._wanted_namespace = namespace
         self._kubeconfig = kubeconfig
         self._reach = reach
+        self._cache = cache
         self._limits = (timeout, patience)
         self._access: Access | None = None
         self._client: ApiClient | None = None
@@ -158,8 +162,8 @@ class KubernetesBackend:
         self, client: ApiClient, spec: WorkloadSpec, root_uid: str, sealed: Sealed
     ) -> None:
         """What the pod mounts is there before the Job: a pod that has to wait for its Secret starts a second later."""
-        (content, digest), credentials, gpu_labels = await asyncio.gather(
-            asyncio.to_thread(agent_archive),
+        content, credentials, gpu_labels = await asyncio.gather(
+            asyncio.to_thread(agent_archive, self._cache),
             make_credentials(spec.id, run_key=sealed.run_key),
             self._gpu_labels(client, spec),
         )
@@ -167,13 +171,13 @@ class KubernetesBackend:
         job = job_manifest(
             spec,
             root_uid=root_uid,
-            archive_digest=digest,
+            archive_digest=agent_digest(),
             sealed_paths=tuple(sealed.files),
             gpu_labels=gpu_labels,
         )
         namespace = spec.placement.namespace
         await asyncio.gather(
-            _ensure(client, CONFIG_MAPS, archive_manifest(content, digest), namespace),
+            _ensure(client, CONFIG_MAPS, archive_manifest(content, agent_digest()), namespace),
             _ensure(client, SECRETS, secret, namespace),
             _ensure(client, SERVICES, service_manifest(spec, root_uid=root_uid), namespace),
         )
@@ -288,9 +292,10 @@ class KubernetesBackend:
         connector = PodConnector(
             client, namespace=namespace, workload_id=handle.id, reach=self._chosen_reach()
         )
-        await connector.find_pod()
         try:
-            secret = await client.get(SECRETS, namespace=namespace, name=object_name(handle.id))
+            secret, _ = await asyncio.gather(
+                client.get(SECRETS, namespace=namespace, name=object_name(handle.id)), connector.find_pod()
+            )
         except NotFound:
             raise Unreachable(
                 "The session's agent cannot be reached", why="its Secret is gone: it was stopped"

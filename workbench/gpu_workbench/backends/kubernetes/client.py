@@ -32,7 +32,7 @@ from gpu_workbench.backends.kubernetes.answers import (
     error_of_network,
 )
 from gpu_workbench.backends.kubernetes.resources import PODS, Resource
-from gpu_workbench.core.errors import BackendError, NotFound, ProtocolError, Retryable
+from gpu_workbench.core.errors import AdmissionDenied, BackendError, NotFound, ProtocolError, Retryable
 from gpu_workbench.core.objects import member, members, number, text
 from gpu_workbench.core.wire import JsonObject
 
@@ -170,12 +170,18 @@ class ApiClient:
             await self._json("DELETE", call, resource, body=options)
 
     async def logs(self, *, namespace: str, pod: str, container: str, tail: int | None = None) -> str:
-        """What a container printed; bytes that are no UTF-8 are replaced."""
+        """What a container printed; bytes that are no UTF-8 are replaced.
+
+        Raises:
+            NotFound: there is no such pod, or its container has not started.
+        """
         call = Call("get", "pods/log", namespace, pod)
         query = {"container": container, **({"tailLines": str(tail)} if tail is not None else {})}
-        content = await self._request(
-            "GET", call, PODS.path(namespace=namespace, name=pod, sub="log"), query=query
-        )
+        path = PODS.path(namespace=namespace, name=pod, sub="log")
+        try:
+            content = await self._request("GET", call, path, query=query)
+        except AdmissionDenied as error:  # 400, which is said of a log for no other reason
+            raise NotFound("There are no logs yet", why=error.why) from None
         return content.decode("utf-8", "replace")
 
     async def watch(

@@ -10,9 +10,9 @@ import socket
 from gpu_workbench.backends.kubernetes.client import ApiClient
 from gpu_workbench.backends.kubernetes.portforward import connect_forwarded
 from gpu_workbench.backends.kubernetes.resources import PODS
-from gpu_workbench.core.agent_config import DEFAULT_PORT
 from gpu_workbench.core.errors import BackendError, Unreachable
 from gpu_workbench.core.objects import name_of, text
+from gpu_workbench.core.port import DEFAULT_PORT
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.engines.names import selector
 from gpu_workbench.engines.status import agent_ready, head_pod
@@ -60,14 +60,14 @@ class PodConnector:
         return connection
 
     async def find_pod(self) -> JsonObject:
-        """The head pod, running.
+        """The head pod: running, or about to be, as far as its status tells.
 
         Raises:
             Unreachable: there is none.
         """
         pods = (await self._client.list(PODS, namespace=self._namespace, labels=selector(self._id))).items
         head = head_pod(pods)
-        if head is None or not agent_ready(pods):
+        if head is None or not (agent_ready(pods) or _on_its_node(head)):
             why = f"its pod is {text(head, 'status', 'phase')}" if head else "it has no pod"
             raise Unreachable(
                 "The session's agent cannot be reached", why=why, fix="`%gpu why` says what it waits for"
@@ -76,6 +76,8 @@ class PodConnector:
 
     async def _connect(self, pod: JsonObject) -> socket.socket:
         if self._reach is not Reach.PORT_FORWARD:
+            if not text(pod, "status", "podIP"):
+                raise Unreachable(f"Pod {name_of(pod)} has no address yet")
             try:
                 return await _connect_directly(text(pod, "status", "podIP"))
             except (OSError, asyncio.TimeoutError) as error:
@@ -89,6 +91,11 @@ class PodConnector:
         return await connect_forwarded(
             self._client, namespace=self._namespace, pod=name_of(pod), port=DEFAULT_PORT
         )
+
+
+def _on_its_node(pod: JsonObject) -> bool:
+    """Whether its containers may have started though its status does not say so yet."""
+    return text(pod, "status", "phase") == "Pending" and bool(text(pod, "spec", "nodeName"))
 
 
 async def _connect_directly(address: str) -> socket.socket:

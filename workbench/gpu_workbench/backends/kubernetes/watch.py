@@ -97,14 +97,17 @@ class Watcher:
         error = self._jobs.error or self._pods.error or self._root_error
         if error is None:
             await self._surroundings.refresh(phase=phase, job=job, pods=pods)
-        ready = agent_ready(pods)
+        events = self._sorted_events()
+        ready = agent_ready(pods, events)
+        if ready and phase is Phase.STARTING:  # the pod's own status will say so in a second
+            phase = Phase.RUNNING
         self._follow_events(pods, wanted=not ready and not phase.ended)
         return Facts(
             phase=phase,
             agent_ready=ready,
             job=job,
             pods=pods,
-            events=self._sorted_events(),
+            events=events,
             claims=self._surroundings.claims,
             nodes=self._surroundings.nodes,
             quotas=self._surroundings.quotas,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import io
 import os
 import secrets
 import shutil
@@ -14,11 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from gpu_workbench.backends.archive import agent_archive
+from gpu_workbench.backends.archive import agent_digest, agent_sources
 from gpu_workbench.backends.channel import Channel
 from gpu_workbench.backends.checks import Check
 from gpu_workbench.backends.kept import Kept, KeptFolder
@@ -224,13 +222,14 @@ class LocalBackend:
 
 def _unpacked_agent(root: Path) -> Path:
     """The agent as a folder, made once per content: Python keeps what it compiles of a folder, not of an archive."""
-    data, digest = agent_archive()
-    path = root / ".agent" / digest / "agent.pyz"
+    path = root / ".agent" / agent_digest() / "agent.pyz"
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=".new-", dir=path.parent))
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            archive.extractall(building)
+        for name, content in agent_sources().items():
+            target = building / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
         try:
             building.rename(path)
         except OSError:  # another kernel was faster

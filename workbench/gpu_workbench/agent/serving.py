@@ -1,0 +1,74 @@
+"""One agent's process: its service, its one port, and its last words."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import signal
+import socket
+import ssl
+import traceback
+from pathlib import Path
+
+from gpu_workbench.agent.launch import Launched
+from gpu_workbench.agent.record import write_record
+from gpu_workbench.agent.routes import VERSION, Routes
+from gpu_workbench.agent.service import Outcome, Service
+from gpu_workbench.core.agent_config import AgentConfig, load_agent_config
+from gpu_workbench.core.exits import Exit
+from gpu_workbench.core.model import Cause, Failure, Phase
+from gpu_workbench.transport.server import Server
+
+READERS_PATIENCE = 5.0
+"""Seconds that clients are given to take the journal's end."""
+
+
+def serve(text: str, *, command: list[str], listener: socket.socket, launched: Launched | None) -> int:
+    """Serve one workload until it ends.
+
+    Args:
+        text: The configuration, as a backend wrote it.
+        command: How to start Python with this agent: interpreter and archive, or interpreter and module.
+        listener: Where clients connect.
+        launched: A session's kernel, if it is under way already.
+    """
+    config = load_agent_config(text)
+    return asyncio.run(_serve(config, command=command, listener=listener, launched=launched))
+
+
+async def _serve(
+    config: AgentConfig, *, command: list[str], listener: socket.socket, launched: Launched | None
+) -> int:
+    service = Service(config, command=command, launched=launched)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(
+            number,
+            functools.partial(service.stop, f"it was told to end from outside ({number.name})", told=True),
+        )
+    routes = Routes(service, token=_token(config))
+    server = Server(routes, headers={"gpu-workbench-version": VERSION}, tls=_tls(config))
+    server.start([listener])
+    try:
+        outcome = await service.run()
+    except Exception as error:
+        traceback.print_exc()
+        failure = Failure(Cause.NOT_STARTED, f"The agent itself failed: {type(error).__name__}: {error}")
+        outcome = Outcome(Phase.FAILED, code=Exit.INTERNAL, failure=failure)
+    write_record(config, outcome, seconds=service.clock())
+    await server.close(patience=READERS_PATIENCE)
+    service.forget()
+    return int(outcome.code)
+
+
+def _token(config: AgentConfig) -> str:
+    return Path(config.token_file).read_text().strip()
+
+
+def _tls(config: AgentConfig) -> ssl.SSLContext | None:
+    if not config.cert_file:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(config.cert_file, config.key_file)
+    return context
