@@ -6,7 +6,8 @@
     python -m tests.suite --last            say again how it went the last time
 
 Groups are processes of their own because a browser's event loop and asyncio's tests do not share one, and because the test
-cluster is built before the clock of its first test runs and taken down after the last.
+cluster is built before the clock of its first test runs and taken down after the last. Most tests wait more than they
+compute, so two lanes of groups run side by side, what needs a cluster beside what needs none.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,11 +40,13 @@ class Group:
     Args:
         name: What it is called on the command line and in the table.
         args: What pytest is asked for.
-        prepare: Run before it; its output is shown, and its failure is a failure of the group.
+        lane: Groups of one lane follow each other. Lane 0 comes after all others.
+        prepare: Run before anything else; its output is shown, and its failure is a failure of the group.
     """
 
     name: str
     args: tuple[str, ...]
+    lane: int = 1
     prepare: Callable[[], int] = lambda: 0
 
 
@@ -84,20 +90,32 @@ def build_cluster() -> int:
 
 
 GROUPS = (
-    Group("quick", ("tests", "--ignore=tests/e2e", "-m", "not cluster and not cluster_teardown")),
-    Group("browser", ("tests/e2e", "-m", "not cluster")),
     Group(
-        "cluster", ("tests", "--ignore=tests/e2e", "-m", "cluster and not cluster_teardown"), build_cluster
+        "quick",
+        ("tests", "--ignore=tests/e2e", "-m", "not cluster and not cluster_teardown", "-n", "2"),
     ),
-    Group("browser-cluster", ("tests/e2e", "-m", "cluster")),
-    Group("teardown", ("tests/cluster", "-m", "cluster_teardown")),
+    Group(
+        "cluster",
+        (
+            *("tests", "--ignore=tests/e2e"),
+            *("-m", "cluster and not cluster_alone and not cluster_teardown"),
+            *("-n", "3", "--dist", "loadfile"),
+        ),
+        lane=2,
+        prepare=build_cluster,
+    ),
+    Group("cluster-alone", ("tests", "--ignore=tests/e2e", "-m", "cluster_alone"), lane=2),
+    Group("browser", ("tests/e2e", "-m", "not cluster"), lane=2),
+    Group("browser-cluster", ("tests/e2e", "-m", "cluster"), lane=2),
+    Group("teardown", ("tests/cluster", "-m", "cluster_teardown"), lane=0),
 )
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the groups named in ``argv`` and return the exit status of the whole."""
     if argv == ["--last"]:
-        print(table([Outcome(**row) for row in json.loads(LAST.read_text())]))
+        last = json.loads(LAST.read_text())
+        print(table([Outcome(**row) for row in last["groups"]], seconds=last["seconds"]))
         return 0
     names, passed_on = _split(argv)
     if unknown := set(names) - {group.name for group in GROUPS}:
@@ -105,18 +123,51 @@ def main(argv: Sequence[str]) -> int:
             f"no such group: {', '.join(sorted(unknown))}; there are {', '.join(group.name for group in GROUPS)}"
         )
         return 4
-    outcomes = []
-    for group in GROUPS:
-        if names and group.name not in names:
-            continue
-        print(f"\n##### {group.name}", flush=True)
-        outcomes.append(run(group, passed_on))
-    LAST.write_text(json.dumps([asdict(outcome) for outcome in outcomes]))
-    print("\n" + table(outcomes), flush=True)
+    chosen = [group for group in GROUPS if not names or group.name in names]
+    began = time.monotonic()
+    prepared = {group.name: group.prepare() for group in chosen}
+    lanes = [[group for group in chosen if group.lane == lane] for lane in (1, 2)]
+    say = Prefixed() if all(lanes) else print
+    with ThreadPoolExecutor() as pool:
+        running = [pool.submit(_follow_each_other, lane, passed_on, say) for lane in lanes]
+        outcomes = [outcome for lane in running for outcome in lane.result()]
+    outcomes += _follow_each_other([group for group in chosen if group.lane == 0], passed_on, print)
+    outcomes = [
+        replace(outcome, status=prepared[outcome.group] or outcome.status) if outcome.good else outcome
+        for outcome in outcomes
+    ]
+    seconds = time.monotonic() - began
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    LAST.write_text(json.dumps({"seconds": seconds, "groups": [asdict(outcome) for outcome in outcomes]}))
+    print("\n" + table(outcomes, seconds=seconds), flush=True)
     return 0 if all(outcome.good for outcome in outcomes) else 1
 
 
-def run(group: Group, passed_on: Sequence[str] = ()) -> Outcome:
+Say = Callable[[str], None]
+
+
+class Prefixed:
+    """Prints lines of several threads, each line whole and with the name of its group before it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __call__(self, line: str) -> None:
+        with self._lock:
+            print(f"{threading.current_thread().name:>15} │ {line}", flush=True)
+
+
+def _follow_each_other(groups: Sequence[Group], passed_on: Sequence[str], say: Say) -> list[Outcome]:
+    outcomes = []
+    for group in groups:
+        threading.current_thread().name = group.name
+        say(f"##### {group.name}")
+        outcomes.append(run(group, passed_on, say=say))
+        say(outcomes[-1].line)
+    return outcomes
+
+
+def run(group: Group, passed_on: Sequence[str] = (), *, say: Say = print) -> Outcome:
     """Run one group in a process of its own."""
     started = time.monotonic()
     if not (ROOT / group.args[0]).exists():
@@ -124,11 +175,8 @@ def run(group: Group, passed_on: Sequence[str] = ()) -> Outcome:
     report = REPORTS / f"{group.name}.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
-    prepared = group.prepare()
     argv = [sys.executable, "-m", "pytest", *group.args, f"--junitxml={report}", *passed_on]
-    status = _run(argv)
-    if prepared and status in (0, NO_TESTS):
-        status = prepared
+    status = _run(argv, say=say)
     return read(report, group=group.name, status=status, seconds=time.monotonic() - started)
 
 
@@ -144,14 +192,18 @@ def read(report: Path, *, group: str, status: int, seconds: float) -> Outcome:
     return Outcome(group, status, seconds, passed, counts["failures"], counts["errors"], counts["skipped"])
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
-    """One line for each group, and a closing line for all of them in the form of pytest's."""
+def table(outcomes: Sequence[Outcome], *, seconds: float) -> str:
+    """One line for each group, and a closing line for all of them in the form of pytest's.
+
+    Args:
+        seconds: How long all of it took, preparations included.
+    """
     width = max(len(outcome.group) for outcome in outcomes)
     lines = [f"{outcome.group:{width}}  {outcome.line}" for outcome in outcomes]
     total = Outcome(
         "all",
         max((outcome.status for outcome in outcomes if not outcome.good), default=0),
-        sum(outcome.seconds for outcome in outcomes),
+        seconds,
         *(
             sum(getattr(outcome, name) for outcome in outcomes)
             for name in ("passed", "failed", "errors", "skipped")
@@ -167,20 +219,40 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(argv[:at]), rest[1:] if rest[:1] == ["--"] else rest
 
 
-def _run(argv: Sequence[str]) -> int:
-    """Run a program in the repository; an interrupt reaches it, and it is waited for until it has cleaned up."""
+_running: set[subprocess.Popen[str]] = set()
+
+
+def _run(argv: Sequence[str], *, say: Say = print) -> int:
+    """Run a program in the repository and say each of its lines."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    child = subprocess.Popen(argv, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, stdin=subprocess.DEVNULL)
-    try:
-        return child.wait()
-    except KeyboardInterrupt:
+    with subprocess.Popen(
+        argv,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as child:
+        _running.add(child)
+        assert child.stdout is not None
+        for line in child.stdout:
+            say(line.rstrip("\n"))
+        _running.discard(child)
+    return child.returncode
+
+
+def interrupt(*_: object) -> NoReturn:
+    """End what runs as Ctrl-C would, wait until it has cleaned up, and end."""
+    for child in list(_running):
         child.send_signal(signal.SIGINT)
+    for child in list(_running):
         child.wait()
-        raise
+    os._exit(128 + signal.SIGINT)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+    sys.exit(main(sys.argv[1:]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -168,14 +167,10 @@ def evaluated(kernel: Notebook, expression: str) -> Any:
 @contextlib.contextmanager
 def namespace(cluster: Cluster) -> Iterator[OnCluster]:
     """A namespace of our own, where Pod Security ``restricted`` is enforced; gone afterwards."""
-    name = f"bench-{secrets.token_hex(3)}"
-    label = {"pod-security.kubernetes.io/enforce": "restricted"}
-    form = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": label}}
     cluster.share()
-    cluster.kubectl("create", "-f", "-", data=json.dumps(form))
-    cluster.kubectl("-n", name, "wait", "--for=create", "serviceaccount/default", "--timeout=30s")
     try:
-        yield OnCluster(cluster, name)
-    finally:
-        cluster.kubectl("delete", "namespace", name, "--wait=false")
+        with cluster.namespace("bench", labels={"pod-security.kubernetes.io/enforce": "restricted"}) as name:
+            yield OnCluster(cluster, name)
         cluster.mend()
+    finally:
+        cluster.release()

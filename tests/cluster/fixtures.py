@@ -6,14 +6,12 @@ namespace   a fresh namespace that enforces the Pod Security level `restricted`;
 
 from __future__ import annotations
 
-import json
-import secrets
 from collections.abc import Iterator
 
 import pytest
 
 from .handle import Cluster, Unavailable, session
-from .shell import ClusterError
+from .shell import ClusterError, until
 
 _SECURITY = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
 
@@ -59,27 +57,27 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
     Afterwards what the test broke is mended, the namespace is deleted, and pods that do not go are a failure.
     """
-    name = f"test-{secrets.token_hex(4)}"
     cluster.share()
-    metadata = {"name": name, "labels": _SECURITY}
-    cluster.kubectl(
-        "create", "-f", "-", data=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-    )
-    cluster.kubectl("-n", name, "wait", "--for=create", "serviceaccount/default", "--timeout=30s")
     try:
-        yield name
-    finally:
-        cluster.mend()
-        cluster.kubectl("delete", "namespace", name, "--wait=false")
-        _end_pods(cluster, name)
+        with cluster.namespace("test", labels=_SECURITY) as name:
+            try:
+                yield name
+            finally:
+                cluster.mend()
+        _pods_are_gone(cluster, name)
         cluster.forget_volumes(name)
+    finally:
+        cluster.release()
 
 
-def _end_pods(cluster: Cluster, namespace: str) -> None:
+def _pods_are_gone(cluster: Cluster, namespace: str) -> None:
     """Wait until no pod of a namespace is left; they get a second to end by themselves."""
+    path = f"/api/v1/namespaces/{namespace}/pods"
     try:
-        cluster.kubectl("-n", namespace, "delete", "pods", "--all", "--grace-period=1", "--timeout=60s")
+        until(
+            "pods that go", 60, lambda: not cluster.api.call("GET", path)["items"], log="kubelet", every=0.1
+        )
     except ClusterError:
-        left = cluster.kubectl("-n", namespace, "get", "pods", "-o", "name", check=False).split()
+        left = [item["metadata"]["name"] for item in cluster.api.call("GET", path)["items"]]
         if left:
             pytest.fail(f"pods that did not go: {', '.join(left)}")

@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import os
 import platform
+import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import build, cluster, config, images, locks, network, packages
+from .api import Api
 from .components import components
 from .paths import ADMIN, VOLUMES
 from .shell import ClusterError, sh, until
@@ -44,6 +46,7 @@ class Cluster:
     def __init__(self, kubeconfig: Path, *, kubectl: str | Path = "kubectl") -> None:
         self.kubeconfig = kubeconfig
         self._kubectl = kubectl
+        self._api: Api | None = None
 
     @property
     def images(self) -> Images:
@@ -61,6 +64,38 @@ class Cluster:
     def kubectl(self, *argv: object, data: str | None = None, check: bool = True, timeout: float = 90) -> str:
         """Run kubectl and return its output; `data` is its standard input. Raises `ClusterError` when it fails."""
         return sh(*self.command(*argv), data=data, check=check, timeout=timeout)
+
+    @property
+    def api(self) -> Api:
+        """The API server, for many small requests."""
+        if self._api is None:
+            self._api = Api(self.command())
+        return self._api
+
+    def close(self) -> None:
+        """Let go of it; it goes on."""
+        if self._api is not None:
+            self._api.close()
+
+    @contextmanager
+    def namespace(self, prefix: str, *, labels: Mapping[str, str]) -> Iterator[str]:
+        """The name of a new namespace, ready for pods; it and its pods are told to go afterwards."""
+        name = f"{prefix}-{secrets.token_hex(4)}"
+        form = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}}
+        self.api.call("POST", "/api/v1/namespaces", form)
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+        until(
+            "a service account",
+            30,
+            lambda: self.api.call("GET", account, absent=True),
+            log="kube-controller-manager",
+            every=0.02,
+        )
+        try:
+            yield name
+        finally:
+            self.api.call("DELETE", f"/api/v1/namespaces/{name}", absent=True)
+            self.api.call("DELETE", f"/api/v1/namespaces/{name}/pods", {"gracePeriodSeconds": 1})
 
     def command(self, *argv: object) -> list[str]:
         """The words of a kubectl command for this cluster."""
@@ -83,8 +118,16 @@ class Cluster:
 
     def allocatable_gpus(self) -> int:
         """How many GPUs all nodes together offer to pods."""
-        nodes = json.loads(self.kubectl("get", "nodes", "-o", "json"))["items"]
+        nodes = self.api.call("GET", "/api/v1/nodes")["items"]
         return sum(int(node["status"].get("allocatable", {}).get("nvidia.com/gpu", 0)) for node in nodes)
+
+    def ready_node(self) -> str:
+        """The name of a node that runs pods; tests make some that do not."""
+        for node in self.api.call("GET", "/api/v1/nodes")["items"]:
+            conditions = {item["type"]: item["status"] for item in node["status"].get("conditions", [])}
+            if conditions.get("Ready") == "True":
+                return str(node["metadata"]["name"])
+        raise ClusterError("no node is ready")
 
     def kubeconfig_of(self, account: str, *, namespace: str, folder: Path) -> Path:
         """A kubeconfig in `folder` for a new service account that may do nothing until it is given a role."""
@@ -109,7 +152,10 @@ class Cluster:
         """Before a test: wait until no other session has broken the cluster."""
 
     def mend(self) -> None:
-        """After a test: make whole what it broke, and let others in again."""
+        """After a test: make whole what it broke."""
+
+    def release(self) -> None:
+        """After a test and all it leaves behind: let others break the cluster again."""
 
     def stop(self, component: str) -> None:
         """Stop one program of the cluster, for example "kubelet", once no other test session is in the midst of a test."""
@@ -142,7 +188,9 @@ class OwnCluster(Cluster):
     def __init__(self) -> None:
         super().__init__(ADMIN, kubectl=build.program("kubectl"))
         self._sharing = locks.Sharing()
+        self._broken: set[str] = set()
         self._gpus_changed = False
+        self._has_volumes: set[str] = set()
 
     @property
     def images(self) -> Images:
@@ -152,6 +200,7 @@ class OwnCluster(Cluster):
         folder = VOLUMES / f"{namespace}-{claim}"
         folder.mkdir(parents=True)
         folder.chmod(0o777)
+        self._has_volumes.add(namespace)
         size, modes = {"storage": "1Gi"}, ["ReadWriteMany"]
         made = {"name": folder.name, "labels": {_VOLUME_LABEL: namespace}}
         volume = {
@@ -185,6 +234,8 @@ class OwnCluster(Cluster):
         return folder
 
     def forget_volumes(self, namespace: str) -> None:
+        if namespace not in self._has_volumes:
+            return
         self.kubectl("delete", "persistentvolumes", "-l", f"{_VOLUME_LABEL}={namespace}", "--wait=false")
         for folder in VOLUMES.glob(f"{namespace}-*"):
             shutil.rmtree(folder)
@@ -193,16 +244,32 @@ class OwnCluster(Cluster):
         self._sharing.share()
 
     def mend(self) -> None:
-        with locks.exclusive():
-            cluster.mend()
+        if self._broken:
+            with locks.exclusive():
+                cluster.mend()
+                if "kube-apiserver" in self._broken:
+                    self._wake_others()
+            self._broken.clear()
         if self._gpus_changed:
             self.set_gpus(config.GPUS)
             self._gpus_changed = False
+
+    def _wake_others(self) -> None:
+        """After 20 s without an API server a kubelet took 67 s to look at it again; new programs look at once."""
+        others = ("kube-controller-manager", "kube-scheduler", "kubelet")
+        for component in others:
+            cluster.stop(component)
+        for component in others:
+            cluster.start(component)
+        until("the GPUs", 60, lambda: self.allocatable_gpus() == config.GPUS, log="fakegpu")
+
+    def release(self) -> None:
         self._sharing.release()
 
     def stop(self, component: str) -> None:
         self._known(component)
         self._sharing.alone()
+        self._broken.add(component)
         cluster.stop(component)
 
     def start(self, component: str) -> None:
@@ -239,7 +306,8 @@ def session() -> Iterator[Cluster]:
     if chosen := os.environ.get("GPU_WORKBENCH_TEST_KUBECONFIG"):
         if not Path(chosen).is_file():
             raise ClusterError(f"GPU_WORKBENCH_TEST_KUBECONFIG names {chosen}, which is not there")
-        yield Cluster(Path(chosen))
+        with closing(Cluster(Path(chosen))) as cluster_:
+            yield cluster_
         return
     if reason := packages.cannot_run():
         raise Unavailable(f"{reason}; or set GPU_WORKBENCH_TEST_KUBECONFIG")
@@ -247,7 +315,8 @@ def session() -> Iterator[Cluster]:
         cluster.up()
         locks.use()
     try:
-        yield OwnCluster()
+        with closing(OwnCluster()) as own:
+            yield own
     finally:
         with locks.exclusive():
             locks.leave()

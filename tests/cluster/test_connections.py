@@ -185,9 +185,7 @@ def test_connections_that_are_cut_in_mid_cell_cost_no_line(
     forwarder.close()
 
 
-@pytest.mark.skip(
-    reason="passed once alone, failed once in a run of the whole file for a reason not yet found; to be run alone first"
-)
+@pytest.mark.cluster_alone
 def test_an_api_server_that_is_gone_for_20_s_costs_no_line(session: Session) -> None:
     def fault() -> None:
         session.cluster.stop("kube-apiserver")

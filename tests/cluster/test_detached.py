@@ -123,12 +123,12 @@ async def test_a_run_that_still_waits_when_its_kernel_dies_begins_and_ends_well(
     assert found.id == handle.id
     subscription = await later.follow("kubernetes", found)
     await asyncio.wait_for(subscription.until(lambda: subscription.phase is Phase.PENDING), 30)
-    node = cluster.kubectl("get", "nodes", "-o", "name").split()[0]
-    cluster.kubectl("label", node, f"{label}=yes")
+    node = cluster.ready_node()
+    cluster.kubectl("label", "node", node, f"{label}=yes")
     try:
         await asyncio.wait_for(subscription.until(lambda: outcome_of(subscription) is not None), 120)
     finally:
-        cluster.kubectl("label", node, f"{label}-")
+        cluster.kubectl("label", "node", node, f"{label}-")
     assert await later.results("kubernetes", found) == {"answer": 42}
     await subscription.close()
     await later.close()

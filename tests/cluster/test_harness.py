@@ -172,6 +172,7 @@ def test_pod_that_wants_too_many_gpus_waits_and_says_why(cluster: Cluster, names
     assert "1 Insufficient nvidia.com/gpu" in said
 
 
+@pytest.mark.cluster_alone
 def test_gpus_break_and_come_back(cluster: Cluster, namespace: str) -> None:
     cluster.set_gpus(8, unhealthy=[3])
     assert cluster.allocatable_gpus() == 7
@@ -284,6 +285,7 @@ def test_pods_reach_nothing_outside_the_cluster(cluster: Cluster, namespace: str
     assert said.split() == ["refused"] * len(targets)
 
 
+@pytest.mark.cluster_alone
 def test_stopped_api_server_comes_back_with_everything(cluster: Cluster, namespace: str) -> None:
     create(cluster, namespace, "sleeper", pod_spec(cluster.images.worker, ["sleep", "300"]))
     wait(cluster, namespace, "pod/sleeper", "Running")

@@ -158,9 +158,12 @@ def findings(
     )
     names = [str(item.callspec.params["name"]) for item in here if hasattr(item, "callspec")]
     cluster.share()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {name: pool.submit(_find, cluster, name) for name in names}
-    cluster.mend()
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            yield {name: pool.submit(_find, cluster, name) for name in names}
+        cluster.mend()
+    finally:
+        cluster.release()
 
 
 def _find(cluster: Cluster, name: str) -> Explanation | None:

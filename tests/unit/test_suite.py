@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -55,9 +57,10 @@ def test_a_process_that_dies_is_a_failure_though_no_test_failed(tests: Path) -> 
     assert "exit status 3" in outcome.line
 
 
-def test_a_preparation_that_fails_is_a_failure(tests: Path) -> None:
-    group = Group("some", ask(tests).args, prepare=lambda: 9)
-    assert suite.run(group, ["-k", "passes"]).status == 9
+def test_a_preparation_that_fails_is_a_failure(tests: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suite, "GROUPS", (Group("some", ask(tests).args, prepare=lambda: 9),))
+    assert suite.main(["--", "-k", "passes"]) == 1
+    assert json.loads(suite.LAST.read_text())["groups"][0]["status"] == 9
 
 
 @pytest.mark.parametrize(("status", "whole"), [(0, 0), (5, 0), (1, 1), (2, 1), (-9, 1)])
@@ -67,7 +70,9 @@ def test_one_bad_group_makes_the_whole_bad(
     (tests.parent / "reports").mkdir()
     monkeypatch.setattr(suite, "GROUPS", (Group("good", ()), Group("other", ())))
     monkeypatch.setattr(
-        suite, "run", lambda group, _: Outcome(group.name, 0 if group.name == "good" else status, 1.5, 2)
+        suite,
+        "run",
+        lambda group, *_, **__: Outcome(group.name, 0 if group.name == "good" else status, 1.5, 2),
     )
     assert suite.main([]) == whole
     said = capsys.readouterr().out
@@ -75,6 +80,28 @@ def test_one_bad_group_makes_the_whole_bad(
     assert ("exit status" in said.splitlines()[-1]) == (status not in (0, 1, 5))
     assert suite.main(["--last"]) == 0
     assert capsys.readouterr().out == said[said.index("good  ") :]
+
+
+def test_two_lanes_run_side_by_side_and_what_comes_last_comes_last(
+    monkeypatch: pytest.MonkeyPatch, tests: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both, order = threading.Barrier(2, timeout=30), []
+
+    def meet(group: Group, *_: object, **__: object) -> Outcome:
+        if group.lane:
+            both.wait()
+        order.append(group.name)
+        return Outcome(group.name, 0, 1.5, 1)
+
+    groups = (Group("last", (), lane=0), Group("here", ()), Group("there", (), lane=2))
+    monkeypatch.setattr(suite, "GROUPS", groups)
+    monkeypatch.setattr(suite, "run", meet)
+    assert suite.main([]) == 0
+    assert order[-1] == "last"
+    assert sorted(order[:-1]) == ["here", "there"]
+    said = capsys.readouterr().out
+    assert "here │ ##### here" in said
+    assert "there │ ##### there" in said
 
 
 def test_an_unknown_group_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
