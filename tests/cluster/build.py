@@ -35,6 +35,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "etcd": (".",),
     "coredns": (".",),
     "fakegpu": (".",),
+    "versitygw": ("github.com/versity/versitygw/cmd/versitygw",),
 }
 
 

@@ -130,6 +130,7 @@ def _controller_manager() -> Component:
         "--allocate-node-cidrs=false",
         f"--cluster-cidr={POD_CIDR}",
         "--node-monitor-grace-period=25s",
+        "--pvclaimbinder-sync-period=1s",  # every test with a volume would wait for half of the usual 15 s
         f"--root-ca-file={PKI}/ca.crt",
         f"--service-account-private-key-file={PKI}/sa.key",
         f"--cluster-signing-cert-file={PKI}/ca.crt",

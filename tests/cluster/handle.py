@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import build, cluster, config, images, locks, network, packages
+from . import build, cluster, config, images, locks, network, packages, s3
 from .api import Api
 from .components import components
 from .paths import ADMIN, VOLUMES
@@ -145,6 +145,10 @@ class Cluster:
         """Make a claim bound to a folder of this machine that any user of a pod may write; returns the folder."""
         raise Unavailable(f"only the tests' own cluster has volumes on this machine (asked for: {claim})")
 
+    def s3(self, folder: Path) -> AbstractContextManager[Mapping[str, str]]:
+        """An S3 server that pods reach, with its buckets in `folder`; the variables by which clients find it."""
+        raise Unavailable("only the tests' own cluster has an S3 server on this machine")
+
     def forget_volumes(self, namespace: str) -> None:
         """Remove the volumes that were made for a namespace, and what is in them."""
 
@@ -232,6 +236,9 @@ class OwnCluster(Cluster):
             "-n", namespace, "wait", "--for=jsonpath={.status.phase}=Bound", f"pvc/{claim}", "--timeout=30s"
         )
         return folder
+
+    def s3(self, folder: Path) -> AbstractContextManager[Mapping[str, str]]:
+        return s3.server(folder)
 
     def forget_volumes(self, namespace: str) -> None:
         if namespace not in self._has_volumes:

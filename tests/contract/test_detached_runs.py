@@ -75,14 +75,14 @@ async def test_a_run_that_failed_before_its_result_says_why(place: Place) -> Non
 
 async def test_a_stored_result_that_somebody_else_wrote_is_refused_unread(place: Place) -> None:
     if place.name != "local":
-        pytest.skip("nothing is stored without a store")
+        pytest.skip("tests/cluster/test_store.py has the same for each kind of store")
     kernel = place.kernel()
     handle = await kernel.detach("secret = {1: 'a pickle, for its key is no text'}", out=("secret",))
     subscription = await kernel.ended(handle)
     await asyncio.wait_for(subscription.ended(), 30)
     kept = await kernel.workbench.backend(place.name).kept(handle)
     assert kept is not None
-    result = kept.result("secret")
+    result = await kept.result("secret")
     assert result is not None
     result.path.write_bytes(result.path.read_bytes()[::-1])
     with pytest.raises(ForgedValue, match="secret"):

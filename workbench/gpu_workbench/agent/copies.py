@@ -7,9 +7,11 @@ own files, its token and journal among them, are neither read nor replaced.
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 from gpu_workbench.core.agent_config import AgentConfig
+from gpu_workbench.core.model import Kind
 from gpu_workbench.transport.server import HttpError, Request, Sender
 from gpu_workbench.transport.streams import ByteStream
 from gpu_workbench.transport.tar import BadArchive, Packed, Unpacked, pack, unpack
@@ -23,6 +25,7 @@ class Copies:
     """
 
     def __init__(self, config: AgentConfig) -> None:
+        self._kind = config.kind
         self._work_dir = Path(config.work_dir)
         state = Path(config.state_dir)
         own = (config.token_file, config.cert_file, config.key_file, config.run_key_file, config.sealed_dir)
@@ -74,6 +77,17 @@ class Copies:
             raise HttpError(400, "bad-archive", str(error)) from None
         except OSError as error:
             raise HttpError(409, "no-file", f"{path} cannot be written: {_words(error)}") from None
+
+    async def remove(self, path: str) -> None:
+        """Take a folder of a store away, with all that is in it; one that is not there is away already.
+
+        Raises:
+            HttpError: 403, this is no store, or that is not a folder within it.
+        """
+        place = self._place(path)
+        if self._kind is not Kind.STORE or self._work_dir.resolve() not in place.resolve().parents:
+            raise HttpError(403, "bad-path", f"{path} is not a folder of a store")
+        await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
 
     def _place(self, path: str) -> Path:
         """Where ``path`` leads; from the working directory on where it is relative."""

@@ -13,9 +13,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from gpu_workbench.agent.remote import StoreUnusable
 from gpu_workbench.core.model import StoredValue
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.transport.server import HttpError, Sender
@@ -33,12 +35,16 @@ class Results:
         folder: Where they go.
         run: The run's id.
         key: The run's key.
+        save: Called when a result was written; it is stored when this returns.
     """
 
-    def __init__(self, folder: Path, *, run: str, key: bytes) -> None:
+    def __init__(
+        self, folder: Path, *, run: str, key: bytes, save: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._folder = folder
         self._run = run
         self._key = key
+        self._save = save
         self._table: dict[str, JsonObject] = {}
         self._fetched: set[str] = set()
         (folder / _FOLDER).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -50,6 +56,9 @@ class Results:
             name: Of the variable.
             head: Its codec, length and type.
             sender: Writes its bytes.
+
+        Raises:
+            HttpError: 507, the store cannot take it.
         """
         codec, length = str(head["codec"]), head["length"]
         assert isinstance(length, int)
@@ -73,6 +82,11 @@ class Results:
             "file": f"{_FOLDER}/{name}",
         }
         await asyncio.to_thread(self._write_table)
+        if self._save is not None:
+            try:
+                await self._save()
+            except StoreUnusable as error:
+                raise HttpError(507, "store", str(error)) from None
         return StoredValue(name=name, size=length, digest=digest, codec=codec)
 
     def _write_table(self) -> None:

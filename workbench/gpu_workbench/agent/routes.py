@@ -53,6 +53,7 @@ class Routes:
             ("PUT", re.compile("/v1/files"), self._put_files),
             ("GET", re.compile("/v1/archive"), self._get_archive),
             ("PUT", re.compile("/v1/archive"), self._put_archive),
+            ("DELETE", re.compile("/v1/archive"), self._remove_archive),
             ("POST", re.compile("/v1/imports/missing"), self._imports),
             ("POST", re.compile("/v1/keep"), self._keep),
             ("POST", re.compile("/v1/stop"), self._stop),
@@ -203,6 +204,10 @@ class Routes:
             await read_away(request)
             raise
         return Response.of({"files": done.files, "size": done.size}, status=201)
+
+    async def _remove_archive(self, request: Request, part: str) -> Response:
+        await self._service.copies.remove(request.query.get("path", ""))
+        return Response.of({})
 
     async def _imports(self, request: Request, part: str) -> Response:
         form = await request.json()

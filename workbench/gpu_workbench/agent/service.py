@@ -25,15 +25,16 @@ from gpu_workbench.agent.files import Mirror
 from gpu_workbench.agent.gpus import GpuSampler
 from gpu_workbench.agent.job import Job, SealBroken, broken, open_seal
 from gpu_workbench.agent.journal import Journal
+from gpu_workbench.agent.keeping import Keeping
 from gpu_workbench.agent.kernel import Kernel, KernelDied
 from gpu_workbench.agent.launch import Launched, kernel_folder
 from gpu_workbench.agent.limits import Limits
 from gpu_workbench.agent.payload import Payload
+from gpu_workbench.agent.remote import StoreUnusable
 from gpu_workbench.agent.results import Results
 from gpu_workbench.agent.runs import Runs
 from gpu_workbench.agent.script import Script
 from gpu_workbench.agent.session import Keep, Session
-from gpu_workbench.agent.store import JournalCopy, next_life
 from gpu_workbench.core import events as e
 from gpu_workbench.core.agent_config import AgentConfig
 from gpu_workbench.core.exits import Exit
@@ -114,8 +115,8 @@ class Service:
         self.job: Job | None = None
         self._launched = launched
         self._kernel_dir = launched.connection.parent if launched else kernel_folder(state)
-        self._keeps = Path(config.store_dir or config.state_dir)
-        self._generation = next_life(self._keeps) if config.kind is Kind.JOB else 0
+        self._keeping = Keeping(config, self.journal)
+        self._generation = 0
         self.payload: Payload = self._session()
         if config.echo:
             self.journal.listen(Echo().entry)
@@ -170,15 +171,14 @@ class Service:
             generation=self._generation,
         )
 
-    def _make_job(self, key: bytes) -> Job:
+    def _make_job(self, folder: Path, key: bytes) -> Job:
         """Open the seal and make what it asks for.
 
         Raises:
             SealBroken: it is missing or forged.
         """
-        folder = Path(self.config.sealed_dir)
         sealed: SealedJob = open_seal(folder, key)
-        results = Results(self._keeps, run=sealed.run.id, key=key)
+        results = Results(self._keeping.folder, run=sealed.run.id, key=key, save=self._keeping.save)
         self.payload = self._script(sealed.script.argv) if sealed.script else self._session(results.keep)
         return Job(
             sealed,
@@ -196,13 +196,17 @@ class Service:
         """Bring the payload up, serve until there is a reason to end, and end."""
         self.children.adopt()
         await asyncio.to_thread(self.sampler.start)  # a session's kernel is coming up meanwhile
+        kinds = {Kind.JOB: self._run_job, Kind.STORE: self._run_store}
+        unusable = await self._open_store() if self.config.kind is Kind.JOB else None
         self._announce()
-        copy = JournalCopy(self.journal, self._keeps / "journal") if self.config.store_dir else None
-        tasks = [asyncio.create_task(self._watch_limits())]
-        if copy is not None:
-            tasks.append(asyncio.create_task(copy.follow()))
+        tasks = [asyncio.create_task(self._watch_limits()), asyncio.create_task(self._keeping.follow())]
         try:
-            outcome = await (self._run_job() if self.config.kind is Kind.JOB else self._run_session())
+            if unusable is not None:
+                raise unusable
+            outcome = await kinds.get(self.config.kind, self._run_session)()
+        except StoreUnusable as error:
+            failure = broken(self.journal, self.config.workload, SealBroken(error.what, why=error.why))
+            outcome = await self._not_started(failure, code=Exit.INTERNAL)
         finally:
             for task in tasks:
                 task.cancel()
@@ -210,9 +214,17 @@ class Service:
             self.sampler.stop()
         self.phase = outcome.phase
         self.journal.end()
-        if copy is not None:
-            await asyncio.to_thread(copy.copy)
+        with contextlib.suppress(StoreUnusable):  # what could not be kept until now will not be
+            await self._keeping.save()
         return outcome
+
+    async def _open_store(self) -> StoreUnusable | None:
+        """Learn how often the run was started before; what is wrong with the store is to be told in the journal."""
+        try:
+            self._generation = await self._keeping.open()
+        except StoreUnusable as error:
+            return error
+        return None
 
     def _announce(self) -> None:
         self.journal.append(
@@ -227,6 +239,12 @@ class Service:
                 gpus_missing=self.sampler.missing,
             )
         )
+
+    async def _run_store(self) -> Outcome:
+        self.phase = Phase.RUNNING
+        self.runs.ready()
+        ending = await self._ending
+        return Outcome(Phase.STOPPED, reason=ending.reason)
 
     async def _run_session(self) -> Outcome:
         try:
@@ -244,7 +262,7 @@ class Service:
     async def _run_job(self) -> Outcome:
         try:
             key = (await asyncio.to_thread(Path(self.config.run_key_file).read_bytes)).strip()
-            self.job = self._make_job(key)
+            self.job = self._make_job(await self._keeping.sealed(), key)
             await self._unless_it_ends(self.job.begin())
             self.phase = Phase.RUNNING
             ended = await self._unless_it_ends(asyncio.shield(self.job.ended))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -15,7 +14,9 @@ from gpu_workbench.agent.results import replace_file
 INTERVAL = 1.0
 """Seconds between two looks at what the journal has become."""
 
-_LIFE = "life.json"
+LIFE = "life.json"
+"""The file that counts the lives of a run."""
+
 _PIECE = 4 * 2**20
 
 
@@ -33,14 +34,8 @@ class JournalCopy:
         self._sizes: dict[str, int] = {}
         self._one_at_a_time = threading.Lock()
 
-    async def follow(self) -> None:
-        """Copy what is new every second, until cancelled. A store that fails now may be there a second later."""
-        while True:
-            await asyncio.to_thread(self.copy)
-            await asyncio.sleep(INTERVAL)
-
     def copy(self) -> None:
-        """Copy what is new. Any thread."""
+        """Copy what is new. Any thread. A folder that fails now may be there a second later."""
         with self._one_at_a_time, contextlib.suppress(OSError):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             found = self._journal.files()
@@ -67,7 +62,7 @@ class JournalCopy:
 def next_life(folder: Path) -> int:
     """The generation of a run that starts now: 0, and one more for each time it was started before with this folder."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / _LIFE
+    path = folder / LIFE
     generation = 0
     try:
         generation = int(json.loads(path.read_text())["generation"]) + 1

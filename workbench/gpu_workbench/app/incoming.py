@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from gpu_workbench.backends.channel import Channel
@@ -51,24 +53,20 @@ async def fetch(
     return _made(name, decoder)
 
 
-def read_kept(kept: Kept, name: str, *, run: str, namespace: dict[str, Any] | None = None) -> object:
+async def read_kept(kept: Kept, name: str, *, run: str, namespace: dict[str, Any] | None = None) -> object:
     """A stored result: verified first, loaded then.
 
     Raises:
         NotFound: there is none of that name.
         ForgedValue: it is not what the run signed; nothing was loaded.
     """
-    found = kept.result(name)
+    found = await kept.result(name)
     if found is None:
-        stored = ", ".join(kept.names()) or "none"
+        stored = ", ".join(await kept.names()) or "none"
         raise NotFound(f"There is no stored result {name!r}", why=f"stored are: {stored}")
     if not kept.run_key:
         raise ForgedValue("The result was not loaded", why="the key it was signed with is not here")
-    state = ContentDigest()
-    with found.path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            state.update(chunk)
-    digest = state.hex()
+    digest = await asyncio.to_thread(_digest_of, found.path)
     if digest != found.digest:
         raise ForgedValue(
             f"The result {name!r} was not loaded", why="its bytes are not those that were signed"
@@ -78,6 +76,14 @@ def read_kept(kept: Kept, name: str, *, run: str, namespace: dict[str, Any] | No
     with found.path.open("rb") as file:
         decoder.filler.read(file)
     return _made(name, decoder)
+
+
+def _digest_of(path: Path) -> str:
+    state = ContentDigest()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            state.update(chunk)
+    return state.hex()
 
 
 def _made(name: str, decoder: Decoder) -> object:

@@ -11,6 +11,7 @@ from gpu_workbench.app.documents import Item
 from gpu_workbench.core.errors import FlagError, UsageError
 from gpu_workbench.core.quantities import parse_bytes, parse_cpus, parse_duration, parse_gpus
 from gpu_workbench.core.spec import Toleration, Volume, parse_volume
+from gpu_workbench.core.store import parse_store
 from gpu_workbench.core.wire import JsonObject
 
 CACHE = "cache"
@@ -109,6 +110,10 @@ def _price(text: str) -> float:
             f"{text!r} is no price", fix="Write a number such as 3.20; the unit is another key, currency"
         )
     return float(text)
+
+
+def _store(text: str) -> str:
+    return str(parse_store(text))
 
 
 def _full_path(text: str) -> Volume:
@@ -232,10 +237,11 @@ FIELDS: Mapping[str, ProfileField] = {
     ),
     "store": ProfileField(
         "store",
-        _text,
-        _TEXT,
-        "Where journals and results outlive pods: an fsspec URL, or a claim with a path.",
-        "store: s3://team-runs",
+        partial(_value, read=_store),
+        {"type": "string", "pattern": "^[a-z][a-z0-9+.:-]*://.+"},
+        "Where the output and the results of detached runs outlive their pods: pvc://claim/folder, or a URL that fsspec "
+        "understands.",
+        "store: pvc://team-runs",
         cluster=True,
     ),
     "node-selector": ProfileField(

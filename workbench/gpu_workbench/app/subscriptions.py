@@ -259,12 +259,19 @@ class Subscription:
         await asyncio.gather(follower, return_exceptions=True)
         with contextlib.suppress(WorkbenchError):
             kept = await self.backend.kept(self.handle)
-            for chunk in kept.journal() if kept else ():
-                await self._take(chunk)
+            if kept is not None and (kept.near or self._lacks):
+                async for chunk in kept.journal():
+                    await self._take(chunk)
         self.connected, self._finished = False, True
         for feed in list(self._feeds):
             await feed.give(END)
         self._notify()
+
+    @property
+    def _lacks(self) -> bool:
+        """Whether somebody wants the journal and has not had its end: then it is fetched from wherever it was stored."""
+        run = self.workload.runs.get(self.handle.id)
+        return bool(self._feeds) and (run is None or not run.phase.ended)
 
     async def _follow(self) -> None:
         failures = 0

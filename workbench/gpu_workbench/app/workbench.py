@@ -244,9 +244,15 @@ class Workbench:
                     fix=f"Bring what it needs here first: `%gpu pull {listed}`",
                 )
 
-    async def launch(self, backend: str, package: Package) -> Handle:
-        """Start what was sealed, and return at once. The same package again starts nothing twice."""
-        return await self.backend(backend).start(package.spec, sealed=package.sealed)
+    async def launch(
+        self, backend: str, package: Package, *, progress: Callable[[int, int], None] | None = None
+    ) -> Handle:
+        """Start what was sealed, and return at once. The same package again starts nothing twice.
+
+        Args:
+            progress: Called with the bytes sent so far, and how many there are, where a store takes them.
+        """
+        return await self.backend(backend).start(package.spec, sealed=package.sealed, progress=progress)
 
     def pack(self, cell: Cell, names: CellNames, workload: Workload, *, former: Mapping[str, str]) -> Cargo:
         """What would travel for ``cell``; see :func:`gpu_workbench.app.shipping.outgoing.pack`."""
@@ -345,11 +351,11 @@ class Workbench:
                     found = await self._living_results(subscription)
                     return found or _no_results(subscription)
             kept = await self.backend(backend).kept(handle)
-            names = kept.names() if kept is not None else []
+            names = await kept.names() if kept is not None else []
             if kept is None or not names:
                 return _no_results(subscription)
             return {
-                name: incoming.read_kept(kept, name, run=handle.id, namespace=self.namespace)
+                name: await incoming.read_kept(kept, name, run=handle.id, namespace=self.namespace)
                 for name in names
             }
         finally:

@@ -195,6 +195,14 @@ class Channel:
         )
         return await self._checked(reply)
 
+    async def remove_archive(self, path: str) -> None:
+        """Take a folder of a store away.
+
+        Raises:
+            PermissionDenied: what answers keeps no store, or it is not a folder within it.
+        """
+        await self._checked(await self._client.request("DELETE", "/v1/archive", query={"path": path}))
+
     async def keep(self, seconds: float) -> JsonObject:
         """Postpone the idle limit."""
         return await self._json("POST", "/v1/keep", form={"seconds": seconds})

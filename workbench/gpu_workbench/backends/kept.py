@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 
@@ -26,19 +27,36 @@ class Kept(Protocol):
 
     @property
     def run_key(self) -> bytes:
-        """The key its results were signed with."""
+        """The key its results were signed with; empty where it is not here."""
         ...
 
-    def journal(self) -> Iterator[bytes]:
-        """Chunks of whole journal lines, from the beginning."""
+    @property
+    def near(self) -> bool:
+        """Whether it lies on this machine, so that it is read in no time."""
         ...
 
-    def result(self, name: str) -> KeptResult | None:
-        """A result, unread and unverified; ``None`` where there is none of that name."""
+    def journal(self) -> AsyncIterator[bytes]:
+        """Chunks of whole journal lines, from the beginning.
+
+        Raises:
+            BackendError: the store cannot be read.
+        """
         ...
 
-    def names(self) -> list[str]:
-        """The results there are."""
+    async def result(self, name: str) -> KeptResult | None:
+        """A result, unread and unverified, its bytes in a file here; ``None`` where there is none of that name.
+
+        Raises:
+            BackendError: the store cannot be read.
+        """
+        ...
+
+    async def names(self) -> list[str]:
+        """The results there are.
+
+        Raises:
+            BackendError: the store cannot be read.
+        """
         ...
 
 
@@ -47,44 +65,78 @@ class KeptFolder:
     """Journal and results in folders of this machine.
 
     Args:
-        journal: Folder of journal segments.
-        results: Folder of results.
+        journal_dir: Folder of journal segments, or of one such folder for each life of the agent.
+        results: Folder of results and their table.
         run_key: The key its results were signed with.
+        near: Whether they were here from the beginning.
     """
 
     journal_dir: Path
     results: Path
     run_key: bytes
+    near: bool = True
 
-    def journal(self) -> Iterator[bytes]:
+    async def journal(self) -> AsyncIterator[bytes]:
         """Chunks of whole journal lines, from the beginning."""
-        for segment in sorted(self.journal_dir.glob("*.ndjson")):
+        for chunk in _chunks(self.journal_dir):
+            yield chunk
+
+    async def result(self, name: str) -> KeptResult | None:
+        """A result, unread and unverified."""
+        return result_of(await self.table(), name, folder=self.results)
+
+    async def names(self) -> list[str]:
+        """The results there are."""
+        return list(await self.table())
+
+    async def table(self) -> dict[str, object]:
+        """The table of results as it was written."""
+        return read_table(self.results / TABLE)
+
+
+TABLE = "results.json"
+
+
+def read_table(path: Path) -> dict[str, object]:
+    """The table of results in a file; empty where there is none, or it is no table."""
+    try:
+        form = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    table = form.get("values", form) if isinstance(form, dict) else {}
+    return table if isinstance(table, dict) else {}
+
+
+def result_of(table: dict[str, object], name: str, *, folder: Path) -> KeptResult | None:
+    """What a table says of a result, whose bytes lie in ``folder``; ``None`` where it says nothing usable."""
+    facts = table.get(name)
+    if not isinstance(facts, dict):
+        return None
+    file = PurePosixPath(str(facts.get("file", name)))
+    if file.is_absolute() or ".." in file.parts or not isinstance(facts.get("length"), int):
+        return None
+    return KeptResult(
+        name=name,
+        codec=str(facts.get("codec", "")),
+        length=facts["length"],
+        digest=str(facts.get("digest", "")),
+        signature=str(facts.get("signature", "")),
+        path=folder / file,
+    )
+
+
+def _chunks(folder: Path) -> Iterator[bytes]:
+    lives = sorted((path for path in folder.glob("*") if path.is_dir()), key=_started)
+    for life in lives or [folder]:
+        for segment in sorted(life.glob("*.ndjson")):
             with segment.open("rb") as file:
                 while chunk := file.readlines(256 * 1024):
                     yield b"".join(line for line in chunk if line.endswith(b"\n"))
 
-    def result(self, name: str) -> KeptResult | None:
-        """A result, unread and unverified."""
-        facts = self._table().get(name)
-        if not isinstance(facts, dict):
-            return None
-        return KeptResult(
-            name=name,
-            codec=str(facts.get("codec", "")),
-            length=int(facts.get("length", 0)),
-            digest=str(facts.get("digest", "")),
-            signature=str(facts.get("signature", "")),
-            path=self.results / str(facts.get("file", name)),
-        )
 
-    def names(self) -> list[str]:
-        """The results there are."""
-        return list(self._table())
-
-    def _table(self) -> dict[str, object]:
-        try:
-            form = json.loads((self.results / "results.json").read_text())
-        except (OSError, ValueError):
-            return {}
-        table = form.get("values", form) if isinstance(form, dict) else {}
-        return table if isinstance(table, dict) else {}
+def _started(life: Path) -> str:
+    """When a life of the agent began, by its journal's first line."""
+    for segment in sorted(life.glob("*.ndjson"))[:1]:
+        with segment.open("rb") as file, contextlib.suppress(ValueError):
+            return str(json.loads(file.readline()).get("started", ""))
+    return ""

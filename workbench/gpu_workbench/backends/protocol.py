@@ -6,7 +6,7 @@ apart because on a shared hub another process does both for the notebook.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -42,13 +42,24 @@ class Control(Protocol):
     sealed_limit: int | None
     """Bytes of sealed files that it can hold without a store; ``None`` for any."""
 
-    async def start(self, spec: WorkloadSpec, *, sealed: Sealed | None = None) -> Handle:
+    async def start(
+        self,
+        spec: WorkloadSpec,
+        *,
+        sealed: Sealed | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Handle:
         """Bring the workload into being and return at once, long before it runs.
 
         Idempotent by ``spec.id``: called again, after a lost reply or a crash of the caller, it completes what is
         missing and starts nothing twice.
 
         Called by: ``app.sessions`` and ``app.runs``.
+
+        Args:
+            spec: What it is to be.
+            sealed: What a detached run needs.
+            progress: Called with the bytes of ``sealed`` sent so far, and how many there are, where that takes time.
 
         Raises:
             PermissionDenied, AdmissionDenied, Unreachable, Throttled, TooLarge (``sealed`` is over the backend's limit).

@@ -57,6 +57,7 @@ class AgentConfig:
         journal_limit: Bytes of journal kept on disk.
         values_limit: Bytes of one value that is accepted.
         store_dir: Folder that outlives the agent, for results and journal; empty for none.
+        store_url: Or a URL that fsspec understands, for the same; empty for none.
         linger: Seconds that the agent of a finished job stays, so that results can be fetched.
         echo: Write the user's output to the agent's own stdout and stderr too.
         termination_file: Where the terminal record goes; empty for nowhere.
@@ -82,6 +83,7 @@ class AgentConfig:
     journal_limit: int = 512 * 2**20
     values_limit: int = 64 * 2**30
     store_dir: str = ""
+    store_url: str = ""
     linger: float = 120.0
     echo: bool = True
     termination_file: str = ""

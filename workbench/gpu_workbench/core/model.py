@@ -16,6 +16,8 @@ class Kind(str, enum.Enum):
     RAY = "ray"
     SERVICE = "service"
     KERNEL = "kernel"
+    STORE = "store"
+    """Our own: what reads and writes a volume for somebody outside the cluster."""
 
 
 class Phase(str, enum.Enum):

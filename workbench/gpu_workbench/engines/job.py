@@ -39,18 +39,22 @@ from gpu_workbench.engines.names import (
     SCRATCH,
     SETTINGS,
     SPEC_KEY,
+    STORE,
     TLS_KEY_KEY,
     TOKEN_KEY,
     archive_name,
     object_name,
 )
-from gpu_workbench.engines.pod import pod_spec, sealed_keys
+from gpu_workbench.engines.pod import pod_spec, sealed_keys, store_of
 
 MAX_RESTARTS = 3
 """How often a job's pod is replaced after a failure that is nobody's disruption."""
 
 KEPT = 2 * 24 * 3600
 """Seconds an ended workload is kept."""
+
+KEPT_STORED = 30 * 24 * 3600
+"""Seconds an ended run is kept that has a store, and with it what is stored of it."""
 
 SEALED_LIMIT = 768 * 2**10
 """Bytes of sealed files that a Secret is given; Kubernetes takes 1 MiB of data in one."""
@@ -96,12 +100,13 @@ def spec_of_root(root: JsonObject) -> WorkloadSpec:
 
 def agent_config(spec: WorkloadSpec) -> AgentConfig:
     """What the agents of the workload are told."""
+    store = store_of(spec)
     return AgentConfig(
         kind=spec.kind,
         workload=spec.id,
         state_dir=f"{SCRATCH}/state",
-        work_dir=_work_dir(spec),
-        project_dir=str(PROJECT),
+        work_dir=STORE if spec.kind is Kind.STORE else _work_dir(spec),
+        project_dir="" if spec.kind is Kind.STORE else str(PROJECT),
         listen=Listen(port=DEFAULT_PORT),
         rank_env="JOB_COMPLETION_INDEX",
         ranks=nodes(spec),
@@ -114,6 +119,8 @@ def agent_config(spec: WorkloadSpec) -> AgentConfig:
         orphan_limit=spec.orphan_limit,
         time_limit=spec.time_limit,
         journal_limit=spec.journal_limit,
+        store_dir=f"{STORE}/{spec.id}" if store and store.claim and spec.kind is Kind.JOB else "",
+        store_url=store.url_of(spec.id) if store and store.url else "",
         termination_file="/dev/termination-log",
         python=spec.python,
     )

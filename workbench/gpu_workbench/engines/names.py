@@ -26,6 +26,7 @@ RUN_KEY_KEY = "run.key"
 ARCHIVE_KEY = "agent.pyz"
 
 SCRATCH = "/gwb"
+STORE = "/gwb-store"
 SETTINGS = "/etc/gpu-workbench"
 ARCHIVE_FOLDER = "/opt/gpu-workbench"
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.port import DEFAULT_PORT
 from gpu_workbench.core.spec import WorkloadSpec
+from gpu_workbench.core.store import Store, parse_store
 from gpu_workbench.core.wire import Json, JsonObject, encode
 from gpu_workbench.engines.names import (
     ARCHIVE_FOLDER,
@@ -22,6 +23,7 @@ from gpu_workbench.engines.names import (
     RUN_KEY_KEY,
     SCRATCH,
     SETTINGS,
+    STORE,
     TLS_KEY_KEY,
     TOKEN_KEY,
     archive_name,
@@ -190,6 +192,10 @@ def _mounts(spec: WorkloadSpec) -> list[Json]:
     ]
     if spec.resources.shared_memory is not None:
         mounts.append({"name": "shm", "mountPath": "/dev/shm"})  # noqa: S108 - the pod's own
+    store = store_of(spec)
+    if store is not None and store.claim:
+        folder: JsonObject = {"subPath": store.folder} if store.folder else {}
+        mounts.append({"name": _claim_volume(spec, store.claim), "mountPath": STORE, **folder})
     for volume in spec.volumes:
         mount: JsonObject = {"name": _claim_volume(spec, volume.claim), "mountPath": volume.path}
         mounts.append({**mount, **({"readOnly": True} if volume.read_only else {})})
@@ -199,9 +205,17 @@ def _mounts(spec: WorkloadSpec) -> list[Json]:
 def _claims(spec: WorkloadSpec) -> dict[str, bool]:
     """Each claim once, and whether every mount of it is read-only."""
     found: dict[str, bool] = {}
+    store = store_of(spec)
+    if store is not None and store.claim:
+        found[store.claim] = False
     for volume in spec.volumes:
         found[volume.claim] = found.get(volume.claim, True) and volume.read_only
     return found
+
+
+def store_of(spec: WorkloadSpec) -> Store | None:
+    """The store of a detached run, or of the pod that looks after it; a session needs none."""
+    return parse_store(spec.store) if spec.store and spec.kind in (Kind.JOB, Kind.STORE) else None
 
 
 def _claim_volume(spec: WorkloadSpec, claim: str) -> str:

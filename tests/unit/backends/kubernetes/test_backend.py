@@ -1,9 +1,11 @@
 """Starting and ending a workload while the API server fails at any of our calls."""
 
+import asyncio
 import base64
 import json
 import logging
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -25,6 +27,7 @@ from tests.unit.backends.kubernetes.api_server import Fault, status
 SPEC = WorkloadSpec(id="0123456789ab", image="worker:1")
 JOB = "/apis/batch/v1/namespaces/ns/jobs/gwb-0123456789ab"
 ROOT = "/api/v1/namespaces/ns/configmaps/gwb-0123456789ab"
+SECRET = "/api/v1/namespaces/ns/secrets/gwb-0123456789ab"
 
 
 @pytest.fixture
@@ -199,7 +202,18 @@ async def test_what_ended_two_days_ago_is_swept_and_the_rest_is_kept(backend, se
     assert ROOT in server.objects
     annotations["gpu-workbench.dev/ended"] = _stamp(timedelta(days=2, hours=1))
     await backend.list(owner=owner)
+    await asyncio.gather(*backend._forgetting)
     assert ROOT not in server.objects
+
+
+async def test_a_run_with_a_store_is_kept_for_longer(backend, server):
+    spec = replace(SPEC, kind=Kind.JOB, store="pvc://runs")
+    handle = await backend.start(spec)
+    await backend.stop(handle)
+    server.objects[ROOT]["metadata"]["annotations"]["gpu-workbench.dev/ended"] = _stamp(timedelta(days=29))
+    assert [found.id for found in await backend.list(owner=handle.spec.owner)] == [spec.id]
+    assert not backend._forgetting
+    assert SECRET in server.objects, "with the key its results are signed with"
 
 
 async def test_the_end_of_a_session_that_nobody_watched_is_kept_by_the_next_list(backend, server):

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,8 @@ from gpu_workbench.backends.kubernetes.resources import (
 from gpu_workbench.backends.kubernetes.rights import role_yaml
 from gpu_workbench.backends.kubernetes.roots import Roots, seconds
 from gpu_workbench.backends.kubernetes.secrets import UserSecrets
+from gpu_workbench.backends.kubernetes.storekeeper import Storekeeper
+from gpu_workbench.backends.kubernetes.stores import ClaimFiles, StoredRun, StoreFiles, UrlFiles
 from gpu_workbench.backends.kubernetes.watch import Watcher
 from gpu_workbench.backends.protocol import Sealed
 from gpu_workbench.core.errors import (
@@ -47,9 +49,10 @@ from gpu_workbench.core.errors import (
     WorkbenchError,
 )
 from gpu_workbench.core.facts import Facts
-from gpu_workbench.core.model import Phase
+from gpu_workbench.core.model import Kind, Phase
 from gpu_workbench.core.objects import label, name_of, text, uid_of
 from gpu_workbench.core.spec import Handle, WorkloadSpec
+from gpu_workbench.core.store import parse_store
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.engines.job import (
     SEALED_LIMIT,
@@ -60,8 +63,16 @@ from gpu_workbench.engines.job import (
     service_manifest,
     spec_of_root,
 )
-from gpu_workbench.engines.names import CERTIFICATE_KEY, CONTAINER, TOKEN_KEY, object_name, selector
-from gpu_workbench.engines.pod import labels_of_kind
+from gpu_workbench.engines.names import (
+    CERTIFICATE_KEY,
+    CONTAINER,
+    ID_LABEL,
+    RUN_KEY_KEY,
+    TOKEN_KEY,
+    object_name,
+    selector,
+)
+from gpu_workbench.engines.pod import labels_of_kind, store_of
 from gpu_workbench.engines.status import ended_at, head_pod
 
 log = logging.getLogger(__name__)
@@ -103,6 +114,8 @@ class KubernetesBackend:
         self._access: Access | None = None
         self._client: ApiClient | None = None
         self._owner = ""
+        self._storekeeper = Storekeeper(self)
+        self._forgetting: set[asyncio.Task[None]] = set()
         self._connecting = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -134,10 +147,18 @@ class KubernetesBackend:
         review = await client.create(SELF_REVIEWS, form)
         return text(review, "status", "userInfo", "username")
 
-    async def start(self, spec: WorkloadSpec, *, sealed: Sealed | None = None) -> Handle:
+    async def start(
+        self,
+        spec: WorkloadSpec,
+        *,
+        sealed: Sealed | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Handle:
         """See :meth:`~gpu_workbench.backends.protocol.Control.start`."""
         sealed = sealed or Sealed()
-        check_sealed(sealed.files)
+        in_store = bool(spec.store) and sealed.size > SEALED_LIMIT
+        if not in_store:
+            check_sealed(sealed.files)
         if not spec.image:
             raise UsageError(
                 "There is no image to run in",
@@ -147,6 +168,9 @@ class KubernetesBackend:
         namespace = spec.placement.namespace or self._namespace()
         placement = replace(spec.placement, namespace=namespace, context=self._context)
         spec = replace(spec, placement=placement, owner=spec.owner or await self.owner())
+        if in_store:
+            await self._stored(spec).write(sealed.files, progress=progress)
+            sealed = replace(sealed, files={})
         roots = Roots(client, namespace)
         root, made = await roots.create(spec)
         try:
@@ -199,9 +223,26 @@ class KubernetesBackend:
         client = await self.connect()
         roots = Roots(client, self._namespace())
         found = await roots.of_owner(owner)
-        await roots.sweep(found, owner=owner)
+        for root in await roots.sweep(found, owner=owner):
+            self._begin_to_forget(root)
         handles = [handle for root in found if (handle := self._readable(root))]
+        handles = [handle for handle in handles if handle.spec.kind is not Kind.STORE]
         return sorted(handles, key=lambda handle: handle.started, reverse=True)
+
+    def _begin_to_forget(self, root: JsonObject) -> None:
+        """Remove what is kept no longer, beside what was asked for: nobody has to wait for it, and it may fail."""
+
+        async def forget() -> None:
+            handle = self._readable(root)
+            with suppress(WorkbenchError):
+                await (self.forget(handle) if handle else self._delete_root(root))
+
+        task = asyncio.create_task(forget())
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
+
+    async def _delete_root(self, root: JsonObject) -> None:
+        await Roots(await self.connect(), self._namespace()).delete(label(root, ID_LABEL))
 
     async def find(self, workload_id: str) -> Handle | None:
         """See :meth:`~gpu_workbench.backends.protocol.Control.find`."""
@@ -240,7 +281,8 @@ class KubernetesBackend:
         finally:  # whatever happens to the record, the GPUs are given back
             await client.delete(JOBS, namespace=namespace, name=name)
             await asyncio.gather(
-                client.delete(SECRETS, namespace=namespace, name=name),
+                # what was signed with the key in it may be read for as long as it is stored
+                *([] if store_of(handle.spec) else [client.delete(SECRETS, namespace=namespace, name=name)]),
                 client.delete(SERVICES, namespace=namespace, name=name),
                 *(
                     client.delete(PODS, namespace=namespace, name=name_of(pod), grace=0)
@@ -264,6 +306,13 @@ class KubernetesBackend:
     async def forget(self, handle: Handle) -> None:
         """See :meth:`~gpu_workbench.backends.protocol.Control.forget`."""
         client = await self.connect()
+        if store_of(handle.spec) and handle.spec.kind is Kind.JOB:
+            try:
+                await self._stored(handle.spec).remove()
+            except (
+                WorkbenchError
+            ) as error:  # what is stored may be read for longer than it should; the pods go all the same
+                log.warning("What was stored of %s stays: %s", handle.id, error)
         await Roots(client, self._namespace(handle)).delete(handle.id)
 
     async def logs(self, handle: Handle, *, tail: int | None = None) -> str:
@@ -307,8 +356,21 @@ class KubernetesBackend:
         )
 
     async def kept(self, handle: Handle) -> Kept | None:
-        """See :meth:`~gpu_workbench.backends.protocol.Control.kept`. A volume cannot be read from outside its pods."""
-        return None
+        """See :meth:`~gpu_workbench.backends.protocol.Control.kept`."""
+        if handle.spec.kind is not Kind.JOB or store_of(handle.spec) is None:
+            return None
+        client, run_key = await self.connect(), b""
+        with suppress(NotFound):
+            secret = await client.get(SECRETS, namespace=self._namespace(handle), name=object_name(handle.id))
+            run_key = _secret_text(secret, RUN_KEY_KEY).encode()
+        return StoredRun(self._stored(handle.spec), run_key=run_key)
+
+    def _stored(self, spec: WorkloadSpec) -> StoreFiles:
+        """A run's folder in its store."""
+        store = parse_store(spec.store)
+        if store.url:
+            return UrlFiles(store, spec.id)
+        return ClaimFiles(self._storekeeper.channel(spec), spec.id)
 
     async def examine(self, spec: WorkloadSpec) -> tuple[Check, ...]:
         """See :meth:`~gpu_workbench.backends.checks.Examinable.examine`."""
@@ -342,7 +404,11 @@ class KubernetesBackend:
 
     async def close(self) -> None:
         """See :meth:`~gpu_workbench.backends.protocol.Control.close`."""
+        for task in self._forgetting:
+            task.cancel()
         if self._client is not None:
+            with suppress(WorkbenchError):  # the pods end by themselves
+                await self._storekeeper.close()
             await self._client.close()
             self._client = None
 

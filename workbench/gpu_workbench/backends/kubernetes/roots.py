@@ -11,12 +11,12 @@ from datetime import datetime, timezone
 
 from gpu_workbench.backends.kubernetes.client import ApiClient
 from gpu_workbench.backends.kubernetes.resources import CONFIG_MAPS, JOBS, PODS
-from gpu_workbench.core.errors import BackendError, Conflict, NotFound
+from gpu_workbench.core.errors import BackendError, Conflict, NotFound, WorkbenchError
 from gpu_workbench.core.model import Phase
 from gpu_workbench.core.objects import label, name_of, text
 from gpu_workbench.core.spec import WorkloadSpec
 from gpu_workbench.core.wire import JsonObject
-from gpu_workbench.engines.job import KEPT, root_manifest, spec_of_root
+from gpu_workbench.engines.job import KEPT, KEPT_STORED, root_manifest, spec_of_root
 from gpu_workbench.engines.names import (
     ENDED_ANNOTATION,
     ID_LABEL,
@@ -27,6 +27,7 @@ from gpu_workbench.engines.names import (
     object_name,
     selector,
 )
+from gpu_workbench.engines.pod import store_of
 from gpu_workbench.engines.status import ended_at, job_finished, phase_of, record_of
 
 log = logging.getLogger(__name__)
@@ -103,26 +104,39 @@ class Roots:
         """Remove a root, and with it whatever is left of the workload."""
         await self._client.delete(CONFIG_MAPS, namespace=self._namespace, name=object_name(workload_id))
 
-    async def sweep(self, roots: Sequence[JsonObject], *, owner: str) -> None:
-        """Remove what ended longer ago than it is kept, and settle what ended while nobody looked."""
+    async def sweep(self, roots: Sequence[JsonObject], *, owner: str) -> list[JsonObject]:
+        """Settle what ended while nobody looked; returns what ended longer ago than it is kept."""
         try:
             jobs = await self._jobs(owner) if any(not ended_at(root) for root in roots) else {}
-            await asyncio.gather(*(self._sweep_one(root, jobs.get(label(root, ID_LABEL))) for root in roots))
+            looks = (self._sweep_one(root, jobs.get(label(root, ID_LABEL))) for root in roots)
+            expired = await asyncio.gather(*looks)
         except BackendError as error:
             log.warning("Ended workloads were not swept: %s", error)
+            return []
+        return [root for root, gone in zip(roots, expired, strict=True) if gone]
 
     async def _jobs(self, owner: str) -> dict[str, JsonObject]:
         found = await self._client.list(JOBS, namespace=self._namespace, labels=f"{OWNER_LABEL}={owner}")
         return {label(job, ID_LABEL): job for job in found.items}
 
-    async def _sweep_one(self, root: JsonObject, job: JsonObject | None) -> None:
-        workload_id = label(root, ID_LABEL)
+    async def _sweep_one(self, root: JsonObject, job: JsonObject | None) -> bool:
+        """Whether its time is over."""
         since = ended_at(root) or ("" if job else text(root, "metadata", "creationTimestamp"))
-        if since and time.time() - seconds(since) > KEPT:
-            await self.delete(workload_id)
-        elif job is not None and job_finished(job) and not ended_at(root):
-            pods = await self._client.list(PODS, namespace=self._namespace, labels=selector(workload_id))
+        if since and time.time() - seconds(since) > _kept(root):
+            return True
+        if job is not None and job_finished(job) and not ended_at(root):
+            labels = selector(label(root, ID_LABEL))
+            pods = await self._client.list(PODS, namespace=self._namespace, labels=labels)
             await self.settle(root, job=job, pods=pods.items, otherwise=Phase.LOST)
+        return False
+
+
+def _kept(root: JsonObject) -> float:
+    """Seconds for which a root is kept after the end; what cannot be read has no store."""
+    try:
+        return KEPT_STORED if store_of(spec_of_root(root)) else KEPT
+    except WorkbenchError:
+        return KEPT
 
 
 def now() -> str:

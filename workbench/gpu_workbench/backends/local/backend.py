@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from gpu_workbench.backends.archive import agent_digest, agent_sources
@@ -61,7 +61,13 @@ class LocalBackend:
     def _folder(self, handle: Handle) -> WorkloadFolder:
         return WorkloadFolder(self._root / handle.id)
 
-    async def start(self, spec: WorkloadSpec, *, sealed: Sealed | None = None) -> Handle:
+    async def start(
+        self,
+        spec: WorkloadSpec,
+        *,
+        sealed: Sealed | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Handle:
         """Start an agent, unless that was done before."""
         folder = WorkloadFolder(self._root / spec.id)
         await asyncio.to_thread(self._prepare, folder, spec, sealed)

@@ -20,6 +20,7 @@ from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.surfaces.flags import CellFlags
 from gpu_workbench.surfaces.here import Here, Request
 from gpu_workbench.surfaces.magics.failures import CellInterrupted, remote_error, run_failure
+from gpu_workbench.surfaces.magics.moving import Moving
 from gpu_workbench.surfaces.magics.notes import note
 from gpu_workbench.surfaces.magics.outputs import Outputs
 from gpu_workbench.surfaces.view.bundle import RunView, ipython_publish
@@ -29,9 +30,6 @@ from gpu_workbench.surfaces.where import where_of
 
 PRESSES_COUNT_AS_ONE = 5.0
 """Seconds within which several interrupts are one."""
-
-SEND_SHOWN_AFTER = 0.5
-"""Seconds after which a value on its way gets a line."""
 
 
 class CellRun:
@@ -193,37 +191,6 @@ def _sending(step: Step) -> Explanation | None:
         return None
     name, done, length = step.sending
     return Explanation(code="sending", sentence=f"Sending {name}: {show_bytes(done)} of {show_bytes(length)}")
-
-
-class Moving:
-    """A progress bar for a value on its way, shown only when it takes over half a second."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._began = time.monotonic()
-        self._shown = 0.0
-        self._any = False
-
-    def __call__(self, name: str, done: int, length: int) -> None:
-        """So many bytes have passed."""
-        import sys
-
-        now = time.monotonic()
-        if now - self._began < SEND_SHOWN_AFTER or now - self._shown < 0.2:
-            return
-        self._shown, self._any = now, True
-        share = done / length if length else 1.0
-        bar = "█" * round(20 * share)
-        sys.stderr.write(f"\r{self._what}: {bar:<20} {show_bytes(done)} of {show_bytes(length)}   ")
-        sys.stderr.flush()
-
-    def close(self) -> None:
-        """Take the bar away."""
-        import sys
-
-        if self._any:
-            sys.stderr.write("\r" + " " * 78 + "\r")
-            sys.stderr.flush()
 
 
 def cell_of(flags: CellFlags, *, source: str, magic: str, count: int, cell_id: str) -> Cell:

@@ -10,6 +10,7 @@ from gpu_workbench.app.shipping.project import project_folder
 from gpu_workbench.app.workbench import Cell
 from gpu_workbench.core.spec import Handle
 from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.magics.moving import Moving
 from gpu_workbench.surfaces.magics.notes import note
 from gpu_workbench.surfaces.sealed import found_again, sealed
 
@@ -35,7 +36,14 @@ def launch(here: Here, shell: Any, request: Request, package: Package, *, watche
     lost = not_kept(package.spec, backend=request.backend)
     if lost:
         note(shell, f"{lost}.")
-    handle: Handle = here.portal.call(here.workbench(request.config).launch, request.backend, package)
+    moving = Moving("Into the store")
+    handle: Handle = here.portal.call(
+        here.workbench(request.config).launch,
+        request.backend,
+        package,
+        progress=lambda sent, size: moving("", sent, size),
+    )
+    moving.close()
     if not watched:
         note(
             shell,
