@@ -119,7 +119,7 @@ async def test_a_run_that_still_waits_when_its_kernel_dies_begins_and_ends_well(
 
     other = KubernetesBackend(kubeconfig=str(cluster.kubeconfig), namespace=namespace)
     later = Workbench(Settings(backend="kubernetes"), {"__name__": "__main__"}, lambda name: other)
-    found = await later.find("kubernetes", "run", owner=OWNER)
+    found = (await later.find("kubernetes", "run", owner=OWNER)).handle
     assert found.id == handle.id
     subscription = await later.follow("kubernetes", found)
     await asyncio.wait_for(subscription.until(lambda: subscription.phase is Phase.PENDING), 30)

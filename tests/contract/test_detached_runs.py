@@ -51,7 +51,7 @@ async def test_results_and_output_are_there_as_long_as_was_said(place: Place) ->
     )
     await kernel.close()
     other = place.kernel()
-    assert (await other.workbench.find(place.name, "sums", owner=OWNER)).id == handle.id
+    assert (await other.workbench.find(place.name, "sums", owner=OWNER)).handle.id == handle.id
     subscription = await other.ended(handle)
     assert subscription.workload.runs[handle.id].phase is Phase.SUCCEEDED
     assert await other.workbench.results(place.name, handle) == {"total": 6, "twice": [6, 6]}
@@ -98,7 +98,7 @@ async def test_a_run_is_stopped_from_elsewhere(place: Place) -> None:
     await asyncio.wait_for(
         subscription.until(lambda: subscription.workload.runs[run].phase is Phase.RUNNING), 90
     )
-    found = await other.workbench.find(place.name, "lon", owner=OWNER)
+    found = (await other.workbench.find(place.name, "lon", owner=OWNER)).handle
     with pytest.raises(NotFound, match="has not ended"):
         await other.workbench.results(place.name, found)
     await other.workbench.stop(place.name, found)
@@ -120,7 +120,9 @@ async def test_a_word_that_fits_none_or_two_is_one_clear_error(place: Place) -> 
     with pytest.raises(RunNotFound, match="There is no run 'nobody'"):
         await find(place.name, "nobody", owner=OWNER)
     await kernel.workbench.stop(place.name, first, force=True)
-    assert (await find(place.name, "twin", owner=OWNER)).id == second.id, "the one that goes on is meant"
+    assert (await find(place.name, "twin", owner=OWNER)).handle.id == second.id, (
+        "the one that goes on is meant"
+    )
     await kernel.close()
 
 

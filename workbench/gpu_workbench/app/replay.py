@@ -16,20 +16,26 @@ _PATIENCE = 5.0
 
 
 class Replay:
-    """Reads a journal from the start. Make it with :meth:`begin`, in the portal."""
+    """Reads a journal from the start. Make it with :meth:`begin`, in the portal.
 
-    def __init__(self, subscription: Subscription) -> None:
+    Args:
+        subscription: A subscription of its own.
+        run: The run whose output is wanted; empty for that of all.
+    """
+
+    def __init__(self, subscription: Subscription, run: str = "") -> None:
         self.subscription = subscription
+        self._run = run
         self._context = subscription.feed()
         self._feed = self._context.__enter__()
 
     @classmethod
-    async def begin(cls, backend: Backend, handle: Handle) -> Replay:
+    async def begin(cls, backend: Backend, handle: Handle, run: str = "") -> Replay:
         """Begin to read the journal of a workload."""
-        return cls(Subscription(backend, handle))
+        return cls(Subscription(backend, handle), run)
 
     async def outputs(self, *, follow: bool) -> AsyncIterator[list[OutputWritten]]:
-        """The output of all its runs in batches, in order; with ``follow``, until it is over.
+        """The output of its runs in batches, in order; with ``follow``, until it is over.
 
         A session is followed until no run executes or waits in it.
         """
@@ -47,7 +53,8 @@ class Replay:
                 if not self.subscription.heard:
                     yield await self._from_the_log()
                 return
-            yield [entry.event for entry in batch if isinstance(entry.event, OutputWritten)]
+            written = [entry.event for entry in batch if isinstance(entry.event, OutputWritten)]
+            yield [event for event in written if self._run in ("", event.run)]
 
     async def _from_the_log(self) -> list[OutputWritten]:
         """What the container printed: all that is left where the journal went with its agent."""
@@ -65,7 +72,8 @@ class Replay:
             return False  # the end itself is on its way
         if not subscription.caught_up:
             return not follow and waited > _PATIENCE
-        return not follow or all(run.phase.ended for run in subscription.workload.runs.values())
+        runs = subscription.workload.runs.values()
+        return not follow or all(run.phase.ended for run in runs if self._run in ("", run.id))
 
     async def close(self) -> None:
         """Stop reading."""

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from gpu_workbench.app import incoming
 from gpu_workbench.app.companions import Companion
@@ -16,28 +16,25 @@ from gpu_workbench.app.detached import (
     ProjectFiles,
     as_job,
     check_size,
-    not_kept,
     pack_cell,
     pack_script,
     project_files,
 )
 from gpu_workbench.app.execution import Execution, Sending, Step
-from gpu_workbench.app.outcomes import outcome_of
+from gpu_workbench.app.finding import Found, find
 from gpu_workbench.app.packages import bring_pip
 from gpu_workbench.app.plans import Plan, of_session
-from gpu_workbench.app.sessions import SETTLE, NameLost, Opened, Sessions, new_id
+from gpu_workbench.app.results import results_of
+from gpu_workbench.app.sessions import NameLost, Opened, Sessions, new_id
 from gpu_workbench.app.settings import Settings
 from gpu_workbench.app.shipping.names import CellNames, analyse
 from gpu_workbench.app.shipping.outgoing import Cargo, deliver, pack
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.backends.protocol import Backend
-from gpu_workbench.core.errors import NotFound, RunNotFound, Unreachable, UsageError, WorkbenchError
-from gpu_workbench.core.model import Kind, Phase, Workload
+from gpu_workbench.core.errors import UsageError, WorkbenchError
+from gpu_workbench.core.model import Workload
 from gpu_workbench.core.spec import Handle, RunSpec, WorkloadSpec
 from gpu_workbench.transport.timing import within
-
-ASKED = 30.0
-"""Seconds that a run which is there is given to answer when its results are asked for."""
 
 STOP_SEEN = 5.0
 """Seconds within which a stopped workload's end is waited for; it ends all the same."""
@@ -335,51 +332,17 @@ class Workbench:
             await within(subscription.ended(), STOP_SEEN)
         await self.unfollow(subscription)
 
-    async def results(self, backend: str, handle: Handle) -> dict[str, object]:
-        """All results of a detached run: from its agent while it is there, else from where they were stored.
-
-        Raises:
-            NotFound: it gave none, or has not ended yet; says which.
-            ForgedValue: a stored one is not what the run signed.
-        """
+    async def results(self, backend: str, handle: Handle, *, run: str = "") -> dict[str, object]:
+        """All results of a detached run, or of one run of a session; see :func:`~gpu_workbench.app.results.results_of`."""
         subscription = await self.follow(backend, handle)
         try:
-            await subscription.started(SETTLE)
-            await subscription.settle(ASKED)
-            if subscription.connected and not subscription.over:
-                with contextlib.suppress(Unreachable):  # it ended meanwhile: what is kept is read below
-                    found = await self._living_results(subscription)
-                    return found or _no_results(subscription)
-            kept = await self.backend(backend).kept(handle)
-            names = await kept.names() if kept is not None else []
-            if kept is None or not names:
-                return _no_results(subscription)
-            return {
-                name: await incoming.read_kept(kept, name, run=handle.id, namespace=self.namespace)
-                for name in names
-            }
+            return await results_of(subscription, run=run, namespace=self.namespace)
         finally:
             await self.unfollow(subscription)
 
-    async def _living_results(self, subscription: Subscription) -> dict[str, object]:
-        return {
-            value.name: await self.fetch(subscription, value.name, run=run.id)
-            for run in subscription.workload.runs.values()
-            for value in run.results
-        }
-
-    async def find(self, backend: str, word: str, *, owner: str) -> Handle:
-        """The one workload that goes by ``word``: its name, its id, or an unambiguous beginning of either.
-
-        Raises:
-            RunNotFound: none, or several.
-        """
-        place = self.backend(backend)
-        found = matching(await place.list(owner=owner), word)
-        if len(found) > 1:  # of several by one name, the one that has not ended is meant
-            living = [handle for handle in found if not await _has_ended(place, handle)]
-            found = living if len(living) == 1 else found
-        return the_one(found, word)
+    async def find(self, backend: str, word: str, *, owner: str) -> Found:
+        """What goes by ``word``; see :func:`gpu_workbench.app.finding.find`."""
+        return await find(self.backend(backend), self.sessions, word, owner=owner)
 
     async def close(self) -> None:
         """Let go of everything; workloads go on."""
@@ -413,52 +376,6 @@ def beside(namespace: dict[str, Any], values: Mapping[str, object]) -> Iterator[
         for name in values:
             namespace.pop(name, None)
         namespace.update(before)
-
-
-def matching(handles: list[Handle], word: str) -> list[Handle]:
-    """Those whose name or id is ``word``; where there are none, those whose name or id begins with it."""
-    exact = [handle for handle in handles if word in (handle.id, handle.spec.name)]
-    return exact or [
-        handle for handle in handles if handle.id.startswith(word) or handle.spec.name.startswith(word)
-    ]
-
-
-def the_one(found: list[Handle], word: str) -> Handle:
-    """The only one of them.
-
-    Raises:
-        RunNotFound: there is none, or there are several.
-    """
-    if not found:
-        raise RunNotFound(f"There is no run {word!r}", fix="`%gpu ls --all` lists yours")
-    if len(found) > 1:
-        names = ", ".join(f"{handle.spec.name} {handle.id}".strip() for handle in found[:5])
-        raise RunNotFound(f"{word!r} may mean {len(found)} runs", why=names, fix="Write more of the id")
-    return found[0]
-
-
-def _no_results(subscription: Subscription) -> NoReturn:
-    spec, outcome = subscription.handle.spec, outcome_of(subscription)
-    title = spec.name or spec.id
-    if spec.kind is Kind.SESSION:
-        raise NotFound(f"{title} is a session", fix="`%gpu pull A,B` brings its variables here")
-    if outcome is None:
-        raise NotFound(
-            f"{title} has no results yet", why="it has not ended", fix=f"`%gpu attach {title}` waits for it"
-        )
-    if outcome.phase is not Phase.SUCCEEDED:
-        why = outcome.sentence or f"it ended as {outcome.phase.value}"
-        raise NotFound(f"{title} has no results", why=why, fix=f"`%gpu logs {title}` shows what it wrote")
-    if not subscription.heard:
-        lost = not_kept(spec, backend=subscription.handle.backend)
-        raise NotFound(f"The results of {title} are not there any more", why=lost)
-    raise NotFound(f"{title} gave no results", fix="Name them with --out when you start it")
-
-
-async def _has_ended(backend: Backend, handle: Handle) -> bool:
-    async for facts in backend.watch(handle):
-        return facts.gone or facts.phase.ended
-    return True
 
 
 def _refuse_lost(cargo: Cargo, sentence: str) -> None:

@@ -98,8 +98,8 @@ def logs(here: Here, command: Command) -> int:
     """The output of a run; with ``-f`` until it ends."""
     request = here.request(command.flags)
     workbench = here.workbench(request.config)
-    handle = here.portal.call(workbench.find, request.backend, command.word, owner=request.spec.owner)
-    replay = here.portal.call(Replay.begin, workbench.backend(request.backend), handle)
+    found = here.portal.call(workbench.find, request.backend, command.word, owner=request.spec.owner)
+    replay = here.portal.call(Replay.begin, workbench.backend(request.backend), found.handle, found.run)
     pull = Pull(here.portal, replay.outputs(follow=command.flags.follow))
     outputs, kept = PlainOutputs(), []
     while (taken := pull.take()) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.app.workbench import Workbench
@@ -21,14 +22,19 @@ async def settled(subscription: Subscription) -> None:
     await subscription.settle(SETTLE)
 
 
+async def all_settled(subscriptions: Iterable[Subscription]) -> None:
+    """The same for several, all at once."""
+    await asyncio.gather(*map(settled, subscriptions))
+
+
 def explanation_of(subscription: Subscription) -> Explanation | None:
     """Why it waits, or how it ended."""
     facts = subscription.facts
     return explain(facts, spec=subscription.handle.spec) if facts is not None else None
 
 
-def snapshot_of(subscription: Subscription) -> Snapshot:
-    """What is known of the workload now."""
+def snapshot_of(subscription: Subscription, run: str = "") -> Snapshot:
+    """What is known of the workload now, or of one run of a session."""
     from dataclasses import replace
 
     workload = subscription.workload
@@ -36,7 +42,7 @@ def snapshot_of(subscription: Subscription) -> Snapshot:
         workload = replace(workload, phase=subscription.phase)
     return snapshot(
         workload,
-        subscription.last_run,
+        run or subscription.last_run,
         where=where_of(subscription.handle, workload),
         explanation=explanation_of(subscription),
         saved="full",
@@ -47,7 +53,7 @@ async def pictures(workbench: Workbench, backend: str, owner: str, *, every: boo
     """Snapshots of the user's workloads, newest first; ended ones where ``every``."""
     found = await workbench.list(backend, owner=owner)
     shown = []
-    await asyncio.gather(*map(settled, found))
+    await all_settled(found)
     for subscription in found:
         if every or not subscription.over:
             shown.append(snapshot_of(subscription))

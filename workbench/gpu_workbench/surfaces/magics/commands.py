@@ -9,6 +9,7 @@ from gpu_workbench.app.config import unused_kubeconfig
 from gpu_workbench.app.detached import RESULT
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.app.workbench import Workbench
+from gpu_workbench.core.errors import Conflict, Unreachable
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.quantities import parse_duration, show_about, show_bytes
 from gpu_workbench.core.spec import DEFAULT_SESSION, Handle
@@ -22,8 +23,8 @@ from gpu_workbench.surfaces.magics.doctor import doctor
 from gpu_workbench.surfaces.magics.dry_run import dry_script, dry_start
 from gpu_workbench.surfaces.magics.packages import pip
 from gpu_workbench.surfaces.magics.secrets import secret
-from gpu_workbench.surfaces.magics.targets import meant, session
-from gpu_workbench.surfaces.picture import pictures, settled, snapshot_of
+from gpu_workbench.surfaces.magics.targets import Target, meant, session
+from gpu_workbench.surfaces.picture import all_settled, pictures, settled, snapshot_of
 from gpu_workbench.surfaces.view import tables
 from gpu_workbench.surfaces.view.tables import NameRow, Rendered
 
@@ -78,41 +79,42 @@ def ls(here: Here, shell: Any, command: Command) -> Rendered:
 
 def why(here: Here, shell: Any, command: Command) -> Rendered:
     """One sentence on why it waits, or how it ended."""
-    subscription = meant(here, command, command.word)
+    target = meant(here, command, command.word)
     from gpu_workbench.surfaces.picture import explanation_of
 
-    return tables.why(snapshot_of(subscription), explanation_of(subscription))
+    return tables.why(snapshot_of(target.subscription, target.run), explanation_of(target.subscription))
 
 
 def top(here: Here, shell: Any, command: Command) -> Rendered:
     """What it uses now."""
-    return tables.top(meant(here, command, command.word).workload)
+    return tables.top(meant(here, command, command.word).subscription.workload)
 
 
 def logs(here: Here, shell: Any, command: Command) -> None:
     """The output of a run again."""
-    _replay(here, shell, command, follow=command.flags.follow, tail=command.flags.tail)
+    target = meant(here, command, command.word)
+    _replay(here, shell, command, target, follow=command.flags.follow, tail=command.flags.tail)
 
 
 def attach(here: Here, shell: Any, command: Command) -> None:
     """A run from its beginning to its end; a session is this notebook's, too, from now on."""
     request = here.request(command.flags)
-    subscription = meant(here, command, command.word)
-    spec = subscription.handle.spec
-    if spec.kind is Kind.SESSION and not subscription.over:
+    target = meant(here, command, command.word)
+    subscription, spec = target.subscription, target.subscription.handle.spec
+    if spec.kind is Kind.SESSION and not subscription.over and not target.run:
         joined = here.portal.call(here.workbench(request.config).join, subscription)
         if joined and spec.notebook != request.spec.notebook:
             cells = "`%%gpu`" if spec.name == DEFAULT_SESSION else f"`%%gpu --session {spec.name}`"
             print(f"{cells} in this notebook runs in this session now")  # noqa: T201
-    _replay(here, shell, command, follow=True, tail=None)
+    _replay(here, shell, command, target, follow=True, tail=None)
 
 
 def result(here: Here, shell: Any, command: Command) -> Any:
     """What a run gave with ``--out``: bound here, and the value of the line where there is one only."""
     request = here.request(command.flags)
     workbench = here.workbench(request.config)
-    handle = here.portal.call(workbench.find, request.backend, command.word, owner=request.spec.owner)
-    values: dict[str, Any] = here.portal.call(workbench.results, request.backend, handle)
+    found = here.portal.call(workbench.find, request.backend, command.word, owner=request.spec.owner)
+    values: dict[str, Any] = here.portal.call(workbench.results, request.backend, found.handle, run=found.run)
     here.namespace.update({name: value for name, value in values.items() if name != RESULT})
     if len(values) == 1:
         return next(iter(values.values()))
@@ -121,10 +123,14 @@ def result(here: Here, shell: Any, command: Command) -> Any:
 
 
 def stop(here: Here, shell: Any, command: Command) -> None:
-    """End it and release its GPUs."""
+    """End it and release its GPUs; of a session's run, only that run."""
     request = here.request(command.flags)
     workbench = here.workbench(request.config)
-    for subscription in _to_stop(here, workbench, request, command):
+    for target in _to_stop(here, workbench, request, command):
+        subscription = target.subscription
+        if target.run:
+            _stop_run(here, subscription, target.run)
+            continue
         handle = subscription.handle
         if subscription.over:
             print(f"{title(handle)} had ended already")  # noqa: T201
@@ -134,6 +140,21 @@ def stop(here: Here, shell: Any, command: Command) -> None:
             print(lost, flush=True)  # noqa: T201
         here.portal.call(workbench.stop, request.backend, handle, force=command.flags.force)
         print(f"Stopped {title(handle)}")  # noqa: T201
+
+
+def _stop_run(here: Here, subscription: Subscription, run: str) -> None:
+    """The session goes on: others may run in it, and its variables stay."""
+    state = subscription.workload.runs[run]
+    name, session_ = state.name or run, subscription.handle.spec.name
+
+    async def interrupt() -> None:
+        await (await subscription.channel()).interrupt(run, grade=1)
+
+    try:
+        here.portal.call(interrupt)
+        print(f"Interrupted {name}; the session {session_!r} goes on")  # noqa: T201
+    except (Conflict, Unreachable):
+        print(f"{name} had ended already")  # noqa: T201
 
 
 def _lost_with(subscription: Subscription) -> str:
@@ -151,20 +172,14 @@ def _lost_with(subscription: Subscription) -> str:
     )
 
 
-def _to_stop(here: Here, workbench: Workbench, request: Request, command: Command) -> list[Subscription]:
+def _to_stop(here: Here, workbench: Workbench, request: Request, command: Command) -> list[Target]:
     if command.flags.all:
         found: list[Subscription] = here.portal.call(
             workbench.list, request.backend, owner=request.spec.owner
         )
-        for subscription in found:
-            here.portal.call(settled, subscription)
-        return [subscription for subscription in found if not subscription.over]
-    if command.word:
-        handle = here.portal.call(workbench.find, request.backend, command.word, owner=request.spec.owner)
-        found = [here.portal.call(workbench.follow, request.backend, handle)]
-        here.portal.call(settled, found[0])
-        return found
-    return [session(here, command)]
+        here.portal.call(all_settled, found)
+        return [Target(subscription) for subscription in found if not subscription.over]
+    return [meant(here, command, command.word)]
 
 
 def title(handle: Handle) -> str:
@@ -175,7 +190,7 @@ def title(handle: Handle) -> str:
 def keep(here: Here, shell: Any, command: Command) -> None:
     """Put off the end of an idle session."""
     seconds = parse_duration(command.word)
-    subscription = meant(here, command, command.words[1] if len(command.words) > 1 else "")
+    subscription = meant(here, command, command.words[1] if len(command.words) > 1 else "").subscription
 
     async def ask() -> None:
         await (await subscription.channel()).keep(seconds)
@@ -223,11 +238,12 @@ def pull(here: Here, shell: Any, command: Command) -> None:
     print(f"Brought {', '.join(command.words)}")  # noqa: T201
 
 
-def _replay(here: Here, shell: Any, command: Command, *, follow: bool, tail: int | None) -> None:
+def _replay(
+    here: Here, shell: Any, command: Command, target: Target, *, follow: bool, tail: int | None
+) -> None:
     from gpu_workbench.surfaces.magics.replay import replay
 
-    request = here.request(command.flags)
-    replay(here, shell, request, meant(here, command, command.word), follow=follow, tail=tail)
+    replay(here, shell, here.request(command.flags), target, follow=follow, tail=tail)
 
 
 COMMANDS: Mapping[str, Run] = {

@@ -48,4 +48,4 @@ def _session(here: Here, command: Command, name: str) -> Subscription:
     except RunNotFound:
         if not name:
             raise
-        return meant(here, command, name)
+        return meant(here, command, name).subscription

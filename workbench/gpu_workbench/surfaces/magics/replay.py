@@ -8,7 +8,6 @@ from typing import Any
 from gpu_workbench.app.outcomes import outcome_of
 from gpu_workbench.app.portal import Pull
 from gpu_workbench.app.replay import Replay
-from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.core.errors import WorkbenchError
 from gpu_workbench.core.events import OutputWritten
 from gpu_workbench.core.model import Cause
@@ -16,12 +15,13 @@ from gpu_workbench.core.spec import Handle
 from gpu_workbench.surfaces.here import Here, Request
 from gpu_workbench.surfaces.magics.failures import CellInterrupted
 from gpu_workbench.surfaces.magics.outputs import Outputs
+from gpu_workbench.surfaces.magics.targets import Target
 from gpu_workbench.surfaces.picture import snapshot_of
 from gpu_workbench.surfaces.view.bundle import RunView, ipython_publish
 
 
 def replay(
-    here: Here, shell: Any, request: Request, subscription: Subscription, *, follow: bool, tail: int | None
+    here: Here, shell: Any, request: Request, target: Target, *, follow: bool, tail: int | None
 ) -> None:
     """Show the output of a workload's runs, and where ``follow`` its view until it is over.
 
@@ -30,7 +30,7 @@ def replay(
     """
     outputs, view = Outputs(shell, show_errors=True), RunView(publish=ipython_publish())
     backend = here.workbench(request.config).backend(request.backend)
-    following = here.portal.call(Replay.begin, backend, subscription.handle)
+    following = here.portal.call(Replay.begin, backend, target.subscription.handle, target.run)
     pull = Pull(here.portal, following.outputs(follow=follow))
     kept: list[OutputWritten] = []
     try:
@@ -40,11 +40,11 @@ def replay(
             else:
                 kept.extend(taken[0])
             if follow:
-                view.update(snapshot_of(following.subscription))
+                view.update(snapshot_of(following.subscription, target.run))
         if tail is not None:
             outputs.publish(last_lines(kept, tail))
         if follow:
-            view.finish(snapshot_of(following.subscription))
+            view.finish(snapshot_of(following.subscription, target.run))
     finally:
         here.portal.call(following.close)
 

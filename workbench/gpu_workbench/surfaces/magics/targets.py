@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from gpu_workbench.app.finding import Found
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.core.spec import DEFAULT_SESSION
 from gpu_workbench.surfaces.commands import Command
@@ -25,17 +28,30 @@ def session(here: Here, command: Command, *, name: str = "") -> Subscription:
     return found
 
 
-def meant(here: Here, command: Command, word: str) -> Subscription:
+@dataclass(frozen=True)
+class Target:
+    """A workload, or one run of a session.
+
+    Args:
+        subscription: To the workload.
+        run: The id of the run that was meant; empty for all of it.
+    """
+
+    subscription: Subscription
+    run: str = ""
+
+
+def meant(here: Here, command: Command, word: str) -> Target:
     """The run or session that goes by ``word``; without one this notebook's session.
 
     Raises:
         RunNotFound: none does, or several.
     """
     if not word:
-        return session(here, command)
+        return Target(session(here, command))
     request = here.request(command.flags)
     workbench = here.workbench(request.config)
-    handle = here.portal.call(workbench.find, request.backend, word, owner=request.spec.owner)
-    found: Subscription = here.portal.call(workbench.follow, request.backend, handle)
-    here.portal.call(settled, found)
-    return found
+    found: Found = here.portal.call(workbench.find, request.backend, word, owner=request.spec.owner)
+    subscription: Subscription = here.portal.call(workbench.follow, request.backend, found.handle)
+    here.portal.call(settled, subscription)
+    return Target(subscription, found.run)

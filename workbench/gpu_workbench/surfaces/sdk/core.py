@@ -238,10 +238,10 @@ async def submit(here: Here, request: Request, work: Cell | Script) -> Run:
 
 
 async def attach(here: Here, request: Request, word: str) -> Session | Run:
-    """The session or run that goes by ``word``."""
+    """The session or run that goes by ``word``; of a run in a session, that session."""
     workbench = here.workbench(request.config)
-    handle = await workbench.find(request.backend, word, owner=request.spec.owner)
-    return await _found(workbench, handle)
+    found = await workbench.find(request.backend, word, owner=request.spec.owner)
+    return await _found(workbench, found.handle)
 
 
 async def listing(here: Here, request: Request, *, ended: bool) -> list[Session | Run]:

@@ -1,0 +1,63 @@
+"""A run in a session goes by its name, too: its output, its results and its end, from another notebook as well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kernels import Notebook, notebook
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def nb(folder: Path) -> Iterator[Notebook]:
+    with notebook(folder) as made:
+        made.check("%%gpu --name first --out answer\nprint('of the first')\nanswer = 42")
+        made.check("%%gpu --name second\nprint('of the second')")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def other(nb: Notebook, folder: Path) -> Iterator[Notebook]:
+    with notebook(folder, name="other.ipynb", stop=False) as made:
+        yield made
+
+
+def test_its_output_alone_is_shown(nb: Notebook, other: Notebook) -> None:
+    for one in (nb, other):
+        assert one.check("%gpu logs first").stream() == "of the first\n"
+        assert one.check("%gpu logs sec").stream() == "of the second\n"
+    assert "of the first\nof the second\n" in nb.check("%gpu logs").stream()
+
+
+def test_its_results_come_to_another_notebook(other: Notebook) -> None:
+    assert other.check("%gpu result first").result == "42"
+    assert other.check("answer").result == "42"
+    assert "gave no results" in other.run("%gpu result second").error
+
+
+def test_it_is_followed_and_stopped_and_its_session_goes_on(nb: Notebook, other: Notebook) -> None:
+    running = nb.begin(
+        "%%gpu --name long\nkept = 1; print('begun', flush=True)\nimport time; time.sleep(600)"
+    )
+    other.end(other.begin("%gpu attach long"), seen=lambda ran: other.interrupt() if ran.stream() else None)
+    stopped = other.check("%gpu stop long").stream()
+    assert stopped == "Interrupted long; the session 'default' goes on\n"
+    assert nb.end(running).error.startswith("KeyboardInterrupt")
+    assert nb.check("%%gpu\nkept").result == "1"
+    assert other.check("%gpu stop long").stream() == "long had ended already\n"
+
+
+def test_a_word_that_nobody_goes_by_is_one_clear_error(nb: Notebook) -> None:
+    assert (
+        nb.run("%gpu logs nobody").error
+        == "RunNotFound: There is no run 'nobody'. `%gpu ls --all` lists yours"
+    )
