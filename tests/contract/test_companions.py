@@ -77,6 +77,16 @@ def test_a_plain_cell_that_reads_a_name_the_session_changed_is_told_once(nb: Not
     assert line not in nb.check("x").shown
 
 
+def test_a_value_that_the_session_changed_in_place_is_another_one_too(nb: Notebook) -> None:
+    nb.check("table = {'a': 1}; untouched = [1]")
+    nb.check("%%gpu\ntable['a'] = 2\nlen(untouched)")
+    ran = nb.check("table")
+    assert ran.result == "{'a': 1}"
+    assert "table is another one in the session 'default'" in ran.shown
+    assert "another" not in nb.check("untouched").shown
+    assert nb.check("%%gpu\ntable['a']").result == "2", "what the session has is not overwritten"
+
+
 def test_a_name_that_only_the_session_has_is_told_under_the_error(nb: Notebook) -> None:
     ran = nb.run("model")
     assert ran.error == "NameError: name 'model' is not defined"

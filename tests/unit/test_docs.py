@@ -14,7 +14,8 @@ import pytest
 
 from gpu_workbench.backends.kubernetes.rights import RIGHTS
 from gpu_workbench.core import errors, events
-from gpu_workbench.surfaces.commands import MAGIC, PROGRAM, commands_of, parse_command
+from gpu_workbench.surfaces.command_lines import parse_command
+from gpu_workbench.surfaces.commands import MAGIC, PROGRAM, commands_of
 from gpu_workbench.surfaces.flags import GPU_CELL, parse_cell_line
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -87,7 +87,7 @@ class Place:
         while True:
             facts = self.facts(job)
             said = json.dumps([facts.job, facts.pods, facts.events], ensure_ascii=False)
-            if words in said.replace('\\"', '"'):
+            if words in said.replace('\\"', '"') and all(map(_scheduler_was_here, facts.pods)):
                 return facts
             if time.monotonic() > end:
                 raise AssertionError(f"nobody said {words!r} within {seconds:.0f} s: {said}")
@@ -125,6 +125,12 @@ def _record(pods: Sequence[JsonObject]) -> JsonObject | None:
 
 def _holds_gpus(pod: JsonObject) -> bool:
     return any(at(item, "resources", "requests", GPU) for item in members(pod, "spec", "containers"))
+
+
+def _scheduler_was_here(pod: JsonObject) -> bool:
+    """The scheduler tells its event before it writes the same into the pod."""
+    conditions = {text(item, "type") for item in members(pod, "status", "conditions")}
+    return bool(text(pod, "spec", "nodeName")) or "PodScheduled" in conditions
 
 
 def _over(pod: JsonObject) -> bool:

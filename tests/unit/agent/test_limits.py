@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from gpu_workbench.agent.endings import Outcome
 from gpu_workbench.agent.limits import Limits
 from gpu_workbench.agent.record import LIMIT, record
-from gpu_workbench.agent.service import Outcome
 from gpu_workbench.core.model import Cause, Failure, Phase, Receipt
 
 

@@ -12,15 +12,8 @@ from hypothesis import strategies as st
 
 from gpu_workbench.core.errors import FlagError
 from gpu_workbench.core.quantities import Gpus
-from gpu_workbench.surfaces.commands import (
-    COMMANDS,
-    MAGIC,
-    PROGRAM,
-    Command,
-    CommandFlags,
-    commands_of,
-    parse_command,
-)
+from gpu_workbench.surfaces.command_lines import Command, CommandFlags, parse_command
+from gpu_workbench.surfaces.commands import COMMANDS, MAGIC, PROGRAM, commands_of
 from gpu_workbench.surfaces.flags import GPU_CELL, WORKLOAD_FLAGS
 from gpu_workbench.surfaces.lines import split
 

@@ -7,7 +7,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from gpu_workbench.agent.service import Outcome
+from gpu_workbench.agent.endings import Outcome
 from gpu_workbench.core.agent_config import AgentConfig
 from gpu_workbench.core.wire import JsonObject, encode
 

@@ -68,7 +68,7 @@ class Routes:
         shown = request.headers.get("authorization", "").encode("latin-1")
         if not hmac.compare_digest(shown, self._token):
             raise HttpError(401, "unauthorized", "The token is missing or wrong")
-        self._service.heard_from_client()
+        self._service.audience.heard()
         allowed = False
         for method, pattern, route in self._routes:
             if found := pattern.fullmatch(request.path):
@@ -95,7 +95,7 @@ class Routes:
         after = Cursor.parse(request.query.get("after", ""))
 
         async def serve(socket: WebSocket) -> None:
-            with self._service.client():
+            with self._service.audience.client():
                 await stream_journal(self._service, socket, after)
 
         return Upgrade(serve)
@@ -253,7 +253,7 @@ async def stream_journal(service: Service, socket: WebSocket, after: Cursor) -> 
 async def _send(service: Service, socket: WebSocket, after: Cursor) -> None:
     async for chunk, last in service.journal.read(after):
         await socket.send(chunk)
-        service.was_read(last)
+        service.audience.was_read(last)
 
 
 async def _listen(socket: WebSocket) -> None:

@@ -10,15 +10,16 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gpu_workbench.__about__ import __version__
+from gpu_workbench.agent.audience import Audience
 from gpu_workbench.agent.children import Children
 from gpu_workbench.agent.copies import Copies
 from gpu_workbench.agent.echo import Echo
+from gpu_workbench.agent.endings import Ended, Ending, Outcome
 from gpu_workbench.agent.environment import payload_environment
 from gpu_workbench.agent.exits import exit_code, not_started
 from gpu_workbench.agent.files import Mirror
@@ -38,7 +39,7 @@ from gpu_workbench.agent.session import Keep, Session
 from gpu_workbench.core import events as e
 from gpu_workbench.core.agent_config import AgentConfig
 from gpu_workbench.core.exits import Exit
-from gpu_workbench.core.model import Cause, Failure, GpuDevice, GpuSample, Kind, Phase, Receipt
+from gpu_workbench.core.model import Cause, Failure, GpuDevice, GpuSample, Kind, Phase
 from gpu_workbench.core.sealed import SealedJob
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.transport.timing import within
@@ -53,34 +54,6 @@ HEARD_PATIENCE = 5.0
 """Seconds that an agent whose payload did not come up waits for somebody to hear why."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Ending:
-    """Why the workload is to end now. ``told`` is SIGTERM's: somebody else wants this process gone."""
-
-    reason: str
-    cause: Cause = Cause.STOPPED
-    told: bool = False
-
-
-class _Ended(Exception):
-    """The workload is to end before what was waited for came."""
-
-    def __init__(self, ending: Ending) -> None:
-        super().__init__(ending.reason)
-        self.ending = ending
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How the workload ended, and what its agent's process says of it."""
-
-    phase: Phase
-    code: int = 0
-    reason: str = ""
-    failure: Failure | None = None
-    receipt: Receipt | None = None
 
 
 class Service:
@@ -121,9 +94,7 @@ class Service:
         if config.echo:
             self.journal.listen(Echo().entry)
         self.phase = Phase.STARTING
-        self._clients = 0
-        self._alone_since: float | None = 0.0
-        self._read_to = 0
+        self.audience = Audience(self.clock)
         self._limit: tuple[str, float] | None = None
         self._ending: asyncio.Future[Ending] = self._loop.create_future()
 
@@ -253,7 +224,7 @@ class Service:
             ending = await self._ending
         except KernelDied as death:
             return await self._not_started(not_started(death.code, tail=death.tail))
-        except _Ended as ended:
+        except Ended as ended:
             ending = ended.ending
         if ending.cause is Cause.LOST:
             return await self._end(ending, Phase.FAILED, patience=SESSION_PATIENCE)
@@ -275,7 +246,7 @@ class Service:
             assert self.job is not None
             self.journal.append(e.RunEnded(run=self.job.run, phase=Phase.FAILED, failure=failure))
             return await self._not_started(failure)
-        except _Ended as stopped:
+        except Ended as stopped:
             phase = Phase.FAILED if stopped.ending.cause is Cause.TIME_LIMIT else Phase.STOPPED
             return await self._end(stopped.ending, phase, patience=JOB_PATIENCE)
         return await self._finish(self.job, ended)
@@ -287,9 +258,11 @@ class Service:
         self.sampler.stop()
         self.phase = ended.phase
         self.journal.append(e.RankEnded(phase=ended.phase, failure=ended.failure))
-        with contextlib.suppress(_Ended):
+        with contextlib.suppress(Ended):
             await self._unless_it_ends(
-                job.linger(self.config.linger, clock=self.clock, read=lambda: self._read_to >= job.last)
+                job.linger(
+                    self.config.linger, clock=self.clock, read=lambda: self.audience.read_to >= job.last
+                )
             )
         return Outcome(
             ended.phase,
@@ -327,7 +300,7 @@ class Service:
         """The work's result.
 
         Raises:
-            _Ended: the workload is to end first.
+            Ended: the workload is to end first.
         """
         task = asyncio.ensure_future(work)
         first: set[asyncio.Future[Any]] = {task, self._ending}
@@ -336,7 +309,7 @@ class Service:
             return task.result()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        raise _Ended(self._ending.result())
+        raise Ended(self._ending.result())
 
     def stop(self, reason: str, *, cause: Cause = Cause.STOPPED, told: bool = False) -> None:
         """Begin to end; the first reason counts."""
@@ -352,13 +325,13 @@ class Service:
         self.journal.close()
         shutil.rmtree(self._kernel_dir, ignore_errors=True)
 
-    # limits and clients
+    # limits and state
 
     async def _watch_limits(self) -> None:
         while True:
             deadline = self.limits.deadline(
                 idle_since=None if self.config.kind is Kind.JOB else self.runs.idle_since,
-                alone_since=self._alone_since,
+                alone_since=self.audience.alone_since,
             )
             shown = (deadline[0], round(deadline[1])) if deadline else None
             if shown != self._limit:
@@ -377,27 +350,6 @@ class Service:
         """Postpone the idle limit; returns when it ends now."""
         self.limits.keep(now=self.clock(), seconds=seconds)
         return self.limits.kept_until
-
-    def heard_from_client(self) -> None:
-        """A client asked something."""
-        if self._alone_since is not None:
-            self._alone_since = self.clock()
-
-    @contextlib.contextmanager
-    def client(self) -> Iterator[None]:
-        """While a client reads the journal."""
-        self._clients += 1
-        self._alone_since = None
-        try:
-            yield
-        finally:
-            self._clients -= 1
-            if not self._clients:
-                self._alone_since = self.clock()
-
-    def was_read(self, number: int) -> None:
-        """A client was sent the journal up to this event."""
-        self._read_to = max(self._read_to, number)
 
     def state(self) -> JsonObject:
         """What ``GET /v1/state`` answers."""
@@ -419,7 +371,7 @@ class Service:
             "queue": list(self.runs.waiting),
             "python": self.payload.python,
             "names": dict(self.payload.names),
-            "clients": self._clients,
+            "clients": self.audience.clients,
         }
 
     def _sampled_in_thread(self, samples: tuple[GpuSample, ...]) -> None:

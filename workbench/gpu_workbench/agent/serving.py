@@ -10,10 +10,11 @@ import ssl
 import traceback
 from pathlib import Path
 
+from gpu_workbench.agent.endings import Outcome
 from gpu_workbench.agent.launch import Launched
 from gpu_workbench.agent.record import write_record
 from gpu_workbench.agent.routes import VERSION, Routes
-from gpu_workbench.agent.service import Outcome, Service
+from gpu_workbench.agent.service import Service
 from gpu_workbench.core.agent_config import AgentConfig, load_agent_config
 from gpu_workbench.core.exits import Exit
 from gpu_workbench.core.model import Cause, Failure, Phase

@@ -16,7 +16,8 @@ from gpu_workbench.core.errors import Conflict, NotFound, Unreachable, UsageErro
 from gpu_workbench.core.model import Phase
 from gpu_workbench.core.spec import Handle
 from gpu_workbench.surfaces import scripts
-from gpu_workbench.surfaces.commands import MAGIC, PROGRAM, Command, parse_command
+from gpu_workbench.surfaces.command_lines import Command, parse_command
+from gpu_workbench.surfaces.commands import MAGIC, PROGRAM
 from gpu_workbench.surfaces.help import command_help
 from gpu_workbench.surfaces.here import Here, Request
 from gpu_workbench.surfaces.magics.commands import COMMANDS

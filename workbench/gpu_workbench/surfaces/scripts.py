@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gpu_workbench.app.detached import Package
-from gpu_workbench.surfaces.commands import Command
+from gpu_workbench.surfaces.command_lines import Command
 from gpu_workbench.surfaces.here import Here, Request
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gpu_workbench.agent.inkernel.changes import changed_names
 from gpu_workbench.agent.inkernel.outputs import drain
 from gpu_workbench.values.plain import type_name
 
@@ -44,8 +44,8 @@ class Names:
         drain()
         before, now = self._known, self._ids()
         self._known = now
-        stored = stored_names(told.get("cell") or "")  # a new object may lie where the old one was
-        changed = [name for name in now if name in stored or before.get(name) != now[name]]
+        said = changed_names(told.get("cell") or "")  # a new object may lie where the old one was
+        changed = [name for name in now if name in said or before.get(name) != now[name]]
         removed = [name for name in before if name not in now]
         wanted = list(told.get("out") or [])
         results = {name: self._shell.user_ns[name] for name in wanted if name in self._shell.user_ns}
@@ -108,20 +108,3 @@ def _asked(value: object, attribute: str) -> object:
         return getattr(value, attribute, None)
     except Exception:  # a property of the user's may raise anything
         return None
-
-
-def stored_names(cell: str) -> set[str]:
-    """Names that ``cell`` stores, imports or defines, in whatever scope."""
-    try:
-        tree = ast.parse(cell)
-    except (SyntaxError, ValueError):
-        return set()
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.alias):
-            found.add(node.asname or node.name.partition(".")[0])
-    return found

@@ -47,12 +47,16 @@ def stream_class(base: type) -> type:
         _held = 0
 
         def write(self, string: str) -> Any:
-            count = super().write(string)
+            count = super().write(_encodable(string))
             self._held += len(string)
             if self._held >= PENDING_LIMIT and self._is_master_process():
                 self._held = 0
                 self.flush()
             return count
+
+        def close(self) -> None:
+            """A cell does not own its kernel's streams: what it wrote is sent, and the next cell may print."""
+            self.flush()
 
         def _flush(self) -> None:
             self._held = 0
@@ -67,6 +71,17 @@ def stream_class(base: type) -> type:
                     os.write(self._original_stdstream_copy, data[-_COPIED:])
 
     return BoundedOutStream
+
+
+def _encodable(string: str) -> str:
+    """``string``, with the halves of surrogate pairs, which no message can carry, as their escapes."""
+    if not isinstance(string, str) or string.isascii():
+        return string
+    try:
+        string.encode()
+    except UnicodeEncodeError:
+        return string.encode(errors="backslashreplace").decode()
+    return string
 
 
 def drain() -> None:

@@ -11,24 +11,19 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from gpu_workbench.backends.archive import agent_archive, agent_digest
 from gpu_workbench.backends.channel import Channel
 from gpu_workbench.backends.checks import Check
 from gpu_workbench.backends.kept import Kept
 from gpu_workbench.backends.kubernetes.access import Access, load_access
 from gpu_workbench.backends.kubernetes.checks import examine
+from gpu_workbench.backends.kubernetes.children import create_children, remove_children
 from gpu_workbench.backends.kubernetes.client import ApiClient
-from gpu_workbench.backends.kubernetes.credentials import make_credentials
 from gpu_workbench.backends.kubernetes.reach import PodConnector, Reach
 from gpu_workbench.backends.kubernetes.resources import (
-    CONFIG_MAPS,
     JOBS,
-    NODES,
     PODS,
     SECRETS,
     SELF_REVIEWS,
-    SERVICES,
-    Resource,
 )
 from gpu_workbench.backends.kubernetes.rights import role_yaml
 from gpu_workbench.backends.kubernetes.roots import Roots, seconds
@@ -39,9 +34,7 @@ from gpu_workbench.backends.kubernetes.watch import Watcher
 from gpu_workbench.backends.protocol import Sealed
 from gpu_workbench.core.errors import (
     BackendError,
-    Conflict,
     NotFound,
-    PermissionDenied,
     ProtocolError,
     Retryable,
     Unreachable,
@@ -56,11 +49,7 @@ from gpu_workbench.core.store import parse_store
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.engines.job import (
     SEALED_LIMIT,
-    archive_manifest,
     check_sealed,
-    job_manifest,
-    secret_manifest,
-    service_manifest,
     spec_of_root,
 )
 from gpu_workbench.engines.names import (
@@ -72,7 +61,7 @@ from gpu_workbench.engines.names import (
     object_name,
     selector,
 )
-from gpu_workbench.engines.pod import labels_of_kind, store_of
+from gpu_workbench.engines.pod import store_of
 from gpu_workbench.engines.status import ended_at, head_pod
 
 log = logging.getLogger(__name__)
@@ -174,49 +163,13 @@ class KubernetesBackend:
         roots = Roots(client, namespace)
         root, made = await roots.create(spec)
         try:
-            await self._create_children(client, spec, uid_of(root), sealed)
+            await create_children(client, spec, root_uid=uid_of(root), sealed=sealed, cache=self._cache)
         except WorkbenchError as error:
             if made and not isinstance(error, Retryable):  # it will never run: leave nothing of it
                 with suppress(BackendError):
                     await roots.delete(spec.id)
             raise
         return self._handle(spec, root)
-
-    async def _create_children(
-        self, client: ApiClient, spec: WorkloadSpec, root_uid: str, sealed: Sealed
-    ) -> None:
-        """What the pod mounts is there before the Job: a pod that has to wait for its Secret starts a second later."""
-        content, credentials, gpu_labels = await asyncio.gather(
-            asyncio.to_thread(agent_archive, self._cache),
-            make_credentials(spec.id, run_key=sealed.run_key),
-            self._gpu_labels(client, spec),
-        )
-        secret = secret_manifest(spec, root_uid=root_uid, credentials=credentials, sealed=sealed.files)
-        job = job_manifest(
-            spec,
-            root_uid=root_uid,
-            archive_digest=agent_digest(),
-            sealed_paths=tuple(sealed.files),
-            gpu_labels=gpu_labels,
-        )
-        namespace = spec.placement.namespace
-        await asyncio.gather(
-            _ensure(client, CONFIG_MAPS, archive_manifest(content, agent_digest()), namespace),
-            _ensure(client, SECRETS, secret, namespace),
-            _ensure(client, SERVICES, service_manifest(spec, root_uid=root_uid), namespace),
-        )
-        await _ensure(client, JOBS, job, namespace)
-
-    async def _gpu_labels(self, client: ApiClient, spec: WorkloadSpec) -> tuple[str, ...]:
-        """The label values of the GPU kind asked for, from the nodes we may see; none where that is nothing."""
-        kind = spec.resources.gpus.kind
-        if not kind:
-            return ()
-        try:
-            nodes = await client.list(NODES, labels=spec.resources.gpu_label)
-        except PermissionDenied:
-            return ()
-        return labels_of_kind(kind, [label(node, spec.resources.gpu_label) for node in nodes.items])
 
     async def list(self, *, owner: str) -> list[Handle]:
         """See :meth:`~gpu_workbench.backends.protocol.Control.list`. What ended too long ago is removed on the way."""
@@ -274,22 +227,12 @@ class KubernetesBackend:
     async def stop(self, handle: Handle, *, force: bool = False) -> None:
         """See :meth:`~gpu_workbench.backends.protocol.Control.stop`."""
         client = await self.connect()
-        namespace, name = self._namespace(handle), object_name(handle.id)
+        namespace = self._namespace(handle)
         pods = (await client.list(PODS, namespace=namespace, labels=selector(handle.id))).items
         try:
             await self._record_stop(client, handle, pods)
         finally:  # whatever happens to the record, the GPUs are given back
-            await client.delete(JOBS, namespace=namespace, name=name)
-            await asyncio.gather(
-                # what was signed with the key in it may be read for as long as it is stored
-                *([] if store_of(handle.spec) else [client.delete(SECRETS, namespace=namespace, name=name)]),
-                client.delete(SERVICES, namespace=namespace, name=name),
-                *(
-                    client.delete(PODS, namespace=namespace, name=name_of(pod), grace=0)
-                    for pod in pods
-                    if force
-                ),
-            )
+            await remove_children(client, handle, namespace=namespace, pods=pods, force=force)
 
     async def _record_stop(self, client: ApiClient, handle: Handle, pods: Sequence[JsonObject]) -> None:
         namespace, name = self._namespace(handle), object_name(handle.id)
@@ -434,12 +377,6 @@ class KubernetesBackend:
         except ProtocolError as error:
             log.warning("ConfigMap %s is left alone: %s", name_of(root), error)
             return None
-
-
-async def _ensure(client: ApiClient, resource: Resource, body: JsonObject, namespace: str) -> None:
-    """Create what is not there yet. Names are fixed, so what is there was made by an earlier attempt."""
-    with suppress(Conflict):
-        await client.create(resource, body, namespace=namespace)
 
 
 def _secret_text(secret: JsonObject, key: str) -> str:

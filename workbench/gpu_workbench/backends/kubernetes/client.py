@@ -18,7 +18,6 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Literal
 
 import aiohttp
 
@@ -31,9 +30,10 @@ from gpu_workbench.backends.kubernetes.answers import (
     error_of,
     error_of_network,
 )
+from gpu_workbench.backends.kubernetes.changes import Change, changes_of
 from gpu_workbench.backends.kubernetes.resources import PODS, Resource
 from gpu_workbench.core.errors import AdmissionDenied, BackendError, NotFound, ProtocolError, Retryable
-from gpu_workbench.core.objects import member, members, number, text
+from gpu_workbench.core.objects import member, members, text
 from gpu_workbench.core.wire import JsonObject
 
 log = logging.getLogger(__name__)
@@ -58,19 +58,6 @@ class Listing:
 
     items: tuple[JsonObject, ...]
     version: str
-
-
-@dataclass(frozen=True)
-class Change:
-    """One event of a watch. A ``BOOKMARK`` has only a newer ``version``."""
-
-    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
-    object: JsonObject
-
-    @property
-    def version(self) -> str:
-        """Where a watch can go on from after this."""
-        return text(self.object, "metadata", "resourceVersion")
 
 
 class ApiClient:
@@ -208,8 +195,8 @@ class ApiClient:
                 "GET", resource.path(namespace=namespace), query=query, limits=limits
             ) as reply:
                 await self._check(call, reply)
-                async for line in _lines(reply.content):
-                    yield _change(call, line)
+                async for change in changes_of(call, reply.content):
+                    yield change
         except asyncio.TimeoutError:
             return  # silent for too long: the caller opens it anew where it was
         except _NETWORK_ERRORS as error:
@@ -394,26 +381,3 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     """The header in seconds; its other form, a date, would need two clocks to agree."""
     value = headers.get("Retry-After", "")
     return float(value) if value.isdecimal() else None
-
-
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Lines of any length; the reader's own ``readline`` stops at its buffer's size."""
-    rest = b""
-    async for chunk in content.iter_any():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line
-
-
-def _change(call: Call, line: bytes) -> Change:
-    try:
-        form = json.loads(line)
-    except ValueError:
-        raise ProtocolError(f"The API server's answer to {call} is not JSON", why=repr(line[:80])) from None
-    kind = text(form, "type")
-    if kind == "ERROR":
-        status = member(form, "object")
-        raise error_of(call, status=number(status, "code") or 500, body=json.dumps(status))
-    if kind not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK"):
-        raise ProtocolError(f"The API server's answer to {call} is not a change", why=repr(kind))
-    return Change(kind, member(form, "object"))  # type: ignore[arg-type]

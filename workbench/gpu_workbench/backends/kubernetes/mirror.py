@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 
 from gpu_workbench.backends.kubernetes.answers import Expired
-from gpu_workbench.backends.kubernetes.client import ApiClient, Change
+from gpu_workbench.backends.kubernetes.changes import Change
+from gpu_workbench.backends.kubernetes.client import ApiClient
 from gpu_workbench.backends.kubernetes.resources import Resource
 from gpu_workbench.core.errors import PermissionDenied, WorkbenchError
 from gpu_workbench.core.objects import uid_of

@@ -10,7 +10,7 @@ from gpu_workbench.app.profiles import read_profiles
 from gpu_workbench.app.settings import show_setting
 from gpu_workbench.core.quantities import show_about, show_bytes
 from gpu_workbench.core.spec import Toleration, Volume
-from gpu_workbench.surfaces.commands import Command
+from gpu_workbench.surfaces.command_lines import Command
 from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.view import tables
 from gpu_workbench.surfaces.view.tables import Rendered

@@ -14,7 +14,7 @@ from gpu_workbench.core.model import Kind
 from gpu_workbench.core.quantities import parse_duration, show_about, show_bytes
 from gpu_workbench.core.spec import DEFAULT_SESSION, Handle
 from gpu_workbench.surfaces import scripts
-from gpu_workbench.surfaces.commands import Command
+from gpu_workbench.surfaces.command_lines import Command
 from gpu_workbench.surfaces.here import Here, Request
 from gpu_workbench.surfaces.magics.choices import profiles, use
 from gpu_workbench.surfaces.magics.copying import copy

@@ -8,7 +8,7 @@ from gpu_workbench.app.copying import Copied, parse_ends, receive, send
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.core.errors import RunNotFound
 from gpu_workbench.core.quantities import show_bytes
-from gpu_workbench.surfaces.commands import Command
+from gpu_workbench.surfaces.command_lines import Command
 from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.magics.moving import Moving
 from gpu_workbench.surfaces.magics.targets import meant, session

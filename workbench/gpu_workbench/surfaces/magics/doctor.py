@@ -11,7 +11,7 @@ from gpu_workbench.__about__ import __version__
 from gpu_workbench.app.config import unused_kubeconfig
 from gpu_workbench.backends.checks import Check, Examinable, GivesRole
 from gpu_workbench.core.errors import UsageError, WorkbenchError
-from gpu_workbench.surfaces.commands import Command
+from gpu_workbench.surfaces.command_lines import Command
 from gpu_workbench.surfaces.flags import CellFlags
 from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.view import tables

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpu_workbench.app.notebook import cell_id
-from gpu_workbench.surfaces.commands import parse_command
+from gpu_workbench.surfaces.command_lines import parse_command
 from gpu_workbench.surfaces.flags import parse_cell_line
 from gpu_workbench.surfaces.help import cell_help, command_help
 from gpu_workbench.surfaces.here import Here

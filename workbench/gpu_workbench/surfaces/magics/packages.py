@@ -7,7 +7,7 @@ from typing import Any
 
 from gpu_workbench.app.packages import pip_cell
 from gpu_workbench.app.workbench import Cell
-from gpu_workbench.surfaces.commands import Command
+from gpu_workbench.surfaces.command_lines import Command
 from gpu_workbench.surfaces.here import Here, Installed, Request
 from gpu_workbench.surfaces.magics.cell import CellRun
 from gpu_workbench.surfaces.magics.notes import note

@@ -9,7 +9,7 @@ from typing import Any
 from gpu_workbench.backends.checks import KeepsSecrets
 from gpu_workbench.core.errors import FlagError, UsageError
 from gpu_workbench.core.quantities import show_about
-from gpu_workbench.surfaces.commands import Command
+from gpu_workbench.surfaces.command_lines import Command
 from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.readers import VARIABLE, secret_object
 from gpu_workbench.surfaces.view import tables

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gpu_workbench.app.finding import Found
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.core.spec import DEFAULT_SESSION
-from gpu_workbench.surfaces.commands import Command
+from gpu_workbench.surfaces.command_lines import Command
 from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.picture import settled
 
