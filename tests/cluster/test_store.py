@@ -235,6 +235,7 @@ async def test_forgetting_a_run_takes_what_is_stored_along_and_nothing_else(
     assert [path.name for path in stored.folder.iterdir() if any(path.rglob("*.*"))] == [second.id]
 
 
+@pytest.mark.parametrize("stored", ["pvc"], indirect=True)
 async def test_a_claim_that_is_not_there_is_named_by_why(stored: Stored, workbench: Workbench) -> None:
     spec = replace(stored.spec(), store="pvc://nothing")
     handle = await workbench.launch("kubernetes", await workbench.seal("kubernetes", spec, Cell(source="1")))
@@ -249,6 +250,7 @@ async def test_a_claim_that_is_not_there_is_named_by_why(stored: Stored, workben
     await subscription.close()
 
 
+@pytest.mark.parametrize("stored", ["pvc"], indirect=True)
 async def test_an_image_that_cannot_use_the_store_says_what_it_lacks(
     stored: Stored, workbench: Workbench
 ) -> None:

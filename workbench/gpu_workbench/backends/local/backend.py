@@ -21,8 +21,9 @@ from gpu_workbench.backends.channel import Channel
 from gpu_workbench.backends.checks import Check
 from gpu_workbench.backends.kept import Kept, KeptFolder
 from gpu_workbench.backends.local.checks import examine
-from gpu_workbench.backends.local.folder import WorkloadFolder, process_started
+from gpu_workbench.backends.local.folder import WorkloadFolder
 from gpu_workbench.backends.local.lease import visible_gpus
+from gpu_workbench.backends.local.process import process_started
 from gpu_workbench.backends.protocol import Sealed
 from gpu_workbench.core.agent_config import AgentConfig, Listen, dump_agent_config
 from gpu_workbench.core.errors import Unreachable, WorkbenchError
@@ -155,7 +156,11 @@ class LocalBackend:
                 yield facts
             if facts.gone:
                 return
-            await asyncio.sleep(POLL if facts.agent_ready or facts.phase is Phase.QUEUED else POLL_STARTING)
+            mark = self._folder(handle).process
+            if facts.agent_ready and mark is not None:
+                await mark.gone()  # nothing else is to happen
+            else:
+                await asyncio.sleep(POLL if facts.phase is Phase.QUEUED else POLL_STARTING)
 
     def facts(self, handle: Handle) -> Facts:
         """What its folder says now."""

@@ -20,48 +20,15 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
+from gpu_workbench.backends.local.process import ProcessMark
 from gpu_workbench.core.errors import ProtocolError
 from gpu_workbench.core.spec import Handle, WorkloadSpec
 from gpu_workbench.core.wire import JsonObject, decode, encode
 
 SOCKET_PATH_LIMIT = 100
 """Characters of a Unix socket's path that every system takes."""
-
-
-@dataclass(frozen=True)
-class ProcessMark:
-    """A process that can be told from a later one with the same pid."""
-
-    pid: int
-    started: str
-
-    @property
-    def alive(self) -> bool:
-        """Whether that very process is there."""
-        return process_started(self.pid) == self.started
-
-
-def process_started(pid: int) -> str | None:
-    """When a process started, as the system says it; ``None`` for one that is gone or a zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return _process_started_by_signal(pid)
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in ("Z", "X") else fields[19]
-
-
-def _process_started_by_signal(pid: int) -> str | None:
-    if Path("/proc/self").exists():
-        return None
-    try:  # no /proc: macOS
-        os.kill(pid, 0)
-    except OSError:
-        return None
-    return "unknown"
 
 
 class WorkloadFolder:
