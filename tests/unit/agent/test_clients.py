@@ -102,6 +102,29 @@ async def test_values_are_bound_just_before_their_run(shared: AgentProcess) -> N
         assert await client.get("pushed") == 5
 
 
+HELD = """
+import gc
+held = sum(type(it) is list and len(it) == 2 and type(it[0]) is str and it[0] == 'sent' for it in gc.get_objects())
+"""
+"""How many lists that begin with "sent" a kernel holds."""
+
+
+async def test_what_was_sent_for_a_run_that_is_taken_out_of_the_queue_is_held_no_longer(
+    shared: AgentProcess,
+) -> None:
+    async with shared.client() as client:
+        running = await client.submit("while True: pass")
+        await client.event(e.RunStarted, run=running)
+        queued = new_id()
+        await client.put("staged", ["sent", 1], run=queued)
+        await client.submit("staged", id=queued)
+        await client.channel.interrupt(queued, grade=1)
+        await client.event(e.RunEnded, run=queued)
+        await client.channel.interrupt(running, grade=1)
+        assert (await client.run(HELD, out=("held",))).phase is Phase.SUCCEEDED
+        assert await client.get("held") == 0
+
+
 async def test_names_that_are_not_there_or_cannot_travel(shared: AgentProcess) -> None:
     async with shared.client() as client:
         await client.run("import threading; lock = threading.Lock()")

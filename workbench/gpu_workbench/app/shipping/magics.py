@@ -8,7 +8,9 @@ import string
 from collections.abc import Iterator
 
 _RUN_PYTHON = frozenset({"time", "timeit", "prun", "mprun", "lprun", "memit", "capture", "debug"})
-_MAY_BE_IPYTHON = re.compile(r"[%!?]|\A\s*\n?[ \t]|^\s*(?:[,;/]|>>>|\.\.\.|In \[)", re.MULTILINE)
+_MAY_BE_IPYTHON = re.compile(
+    r"[%!?\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]|\A\s*\n?[ \t]|^\s*(?:[,;/]|>>>|\.\.\.|In \[)", re.MULTILINE
+)
 _SHELL_NAME = re.compile(r"(?<![\\$])\$(\w+)")
 
 
