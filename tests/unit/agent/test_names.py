@@ -14,7 +14,7 @@ class Hostile:
     """Raises whatever it is asked for."""
 
     def __init__(self, error: BaseException) -> None:
-        self.__dict__["error"] = error
+        object.__setattr__(self, "error", error)
 
     def __getattribute__(self, name: str) -> Any:
         raise object.__getattribute__(self, "error")

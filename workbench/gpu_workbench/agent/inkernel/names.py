@@ -15,6 +15,7 @@ CELL = "gwb"
 _RESULTS_KEPT = 8
 """Runs whose results are held until they are fetched."""
 
+_SIZED = frozenset({list, tuple, dict, set, str, bytes})
 _HIDDEN = frozenset({"In", "Out", "exit", "quit", "get_ipython", "open"})
 
 
@@ -92,8 +93,8 @@ def describe(value: object) -> dict[str, object]:
     shape = _asked(value, "shape")
     if isinstance(shape, tuple) and all(isinstance(side, int) for side in shape):
         form["shape"] = "×".join(map(str, shape)) or "scalar"
-    elif isinstance(value, list | tuple | dict | set | str | bytes):
-        form["shape"] = str(len(value))
+    elif type(value) in _SIZED:  # not isinstance: that asks the value, too
+        form["shape"] = str(len(value))  # type: ignore[arg-type]
     size = _asked(value, "nbytes")
     if isinstance(size, int):
         form["size"] = size
