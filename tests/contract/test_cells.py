@@ -94,6 +94,19 @@ def test_a_value_that_cannot_travel_is_named_and_nothing_is_sent(nb: Notebook) -
     assert nb.run("%%gpu --no-in\nfine").error.startswith("NameError")
 
 
+def test_a_proxy_outside_of_its_context_disturbs_nothing_but_the_cell_that_reads_it(nb: Notebook) -> None:
+    """As flask's ``request``: whatever is asked of it raises, its class too."""
+    nb.check(
+        "class Proxy:\n    def __getattribute__(self, name): raise RuntimeError('no request')\nproxy = Proxy()"
+    )
+    assert nb.check("%%gpu\n1 + 1").result == "2"
+    ran = nb.run("%%gpu\nprint('begun')\nproxy")
+    assert ran.error.startswith("NotPicklable: proxy cannot travel")
+    assert "line 2 of the cell reads it" in ran.error
+    assert "begun" not in ran.stream()
+    assert "Proxy" in nb.check("%gpu vars").shown
+
+
 def test_a_changed_value_is_sent_again_and_an_unchanged_one_is_not(nb: Notebook) -> None:
     nb.check("y = np.zeros(4)")
     nb.check("%%gpu\nsum_of_y = float(y.sum()); where = id(y)")

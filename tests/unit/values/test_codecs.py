@@ -250,6 +250,22 @@ def test_a_closure_over_something_unpicklable_is_named() -> None:
         encode(critical, name="critical")
 
 
+class Closed:
+    """Lets itself be asked nothing, as a proxy outside of its context does."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError("outside of its context")
+
+
+def test_a_value_that_cannot_be_looked_into_is_named_all_the_same() -> None:
+    with pytest.raises(
+        NotPicklable, match=r"request cannot travel: request is a .*Closed \(outside of its context\)"
+    ):
+        encode(Closed(), name="request")
+    with pytest.raises(NotPicklable, match=r"bag\['request'\] is a .*Closed"):
+        encode({"request": Closed(), "ok": 1}, name="bag")
+
+
 _MEMORY = """
 import socket, sys, threading
 import numpy as np

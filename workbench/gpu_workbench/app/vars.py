@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gpu_workbench.app.shipping.selection import IPYTHON_NAMES
 from gpu_workbench.core.model import Workload
 from gpu_workbench.values.fingerprint import fingerprint
-from gpu_workbench.values.plain import type_name
+from gpu_workbench.values.plain import is_a, type_name
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def compare(workload: Workload, namespace: Mapping[str, object]) -> list[Row]:
     here = {
         name: value
         for name, value in namespace.items()
-        if not name.startswith("_") and name not in IPYTHON_NAMES and not isinstance(value, types.ModuleType)
+        if not name.startswith("_") and name not in IPYTHON_NAMES and not is_a(value, types.ModuleType)
     }
     rows = []
     for name in sorted({*workload.names, *here}):
@@ -74,5 +74,8 @@ def _differs(value: object, sent: str, bound: str) -> bool | None:
 
 
 def _size(value: object) -> int | None:
-    size = getattr(value, "nbytes", None)
+    try:
+        size = getattr(value, "nbytes", None)
+    except Exception:  # a property of the user's may raise anything
+        return None
     return size if isinstance(size, int) else None

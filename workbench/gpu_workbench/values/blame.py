@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import types
 from collections.abc import Iterator, Mapping
 
 from gpu_workbench.values import pickles
+from gpu_workbench.values.plain import is_a
 
 _DEPTH = 20
 _TRIES = 500
@@ -22,7 +24,7 @@ def blame(
     """
     tries = _TRIES
     for _ in range(_DEPTH):
-        for path, part in _parts(value, name):
+        for path, part in _looked_into(value, name):
             tries -= 1
             if tries < 0:
                 return name, _reason(value, error)
@@ -51,23 +53,29 @@ def _reason(value: object, error: Exception) -> str:
     return f"is a {full} ({error})"
 
 
+def _looked_into(value: object, name: str) -> Iterator[tuple[str, object]]:
+    """The parts of a value, as far as it lets itself be looked into: a user's object may raise at anything."""
+    with contextlib.suppress(Exception):
+        yield from _parts(value, name)
+
+
 def _parts(value: object, name: str) -> Iterator[tuple[str, object]]:
     """What ``value`` is made of, each part with the expression that reaches it."""
-    if isinstance(value, dict):
+    if is_a(value, dict):
         for key, item in list(value.items()):
             yield f"{name}[{key!r:.40}]", item
             yield f"the key {key!r:.40} of {name}", key
-    elif isinstance(value, list | tuple):
+    elif is_a(value, list) or is_a(value, tuple):
         for index, item in enumerate(list(value)):
             yield f"{name}[{index}]", item
-    elif isinstance(value, set | frozenset):
+    elif is_a(value, set) or is_a(value, frozenset):
         for item in list(value):
             yield f"{item!r:.40} in {name}", item
-    elif isinstance(value, types.FunctionType):
+    elif is_a(value, types.FunctionType):
         yield from _function_parts(value, name)
-    elif isinstance(value, types.MethodType):
+    elif is_a(value, types.MethodType):
         yield f"{name}.__self__", value.__self__
-    if not isinstance(value, type | types.ModuleType):
+    if not is_a(value, type) and not is_a(value, types.ModuleType):
         yield from _attributes(value, name)
 
 

@@ -90,7 +90,7 @@ def encode(
         return _encode_pickle(value, name=name, namespace=namespace, by_name=by_name)
     if fits_json(value):
         data = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
-        objects = {id(value): value} if isinstance(value, list | dict) else {}
+        objects = {id(value): value} if type(value) in (list, dict) else {}
         return _encoded(JSON, value, [data], objects=objects)
     if type(value) is bytes:
         return _encoded(BYTES, value, [value])

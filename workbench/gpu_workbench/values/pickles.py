@@ -22,6 +22,7 @@ from typing import Any
 
 from gpu_workbench.values import rebuild
 from gpu_workbench.values.frames import Frame, header
+from gpu_workbench.values.plain import is_a
 
 PRIVATE_CLOUDPICKLE = "_gwb_cloudpickle"
 _IN_BAND_BELOW = 64 * 2**10
@@ -134,9 +135,9 @@ def _pickler_class() -> Any:
             self.objects: dict[int, object] = {}
 
         def reducer_override(self, value: Any) -> Any:
-            if isinstance(value, types.FunctionType | type) and self.by_name:
+            if self.by_name and (is_a(value, types.FunctionType) or is_a(value, type)):
                 return self._named(value)
-            if isinstance(value, types.FunctionType):
+            if is_a(value, types.FunctionType):
                 return self._function(value)
             torch = sys.modules.get("torch")
             if torch is not None and type(value) is getattr(torch, "Tensor", None):
@@ -205,13 +206,13 @@ def global_names(code: types.CodeType) -> set[str]:
 def _shared_by_identity(value: object) -> bool:
     """Whether it matters that two names hold the very same object: it can be changed in place."""
     kind = type(value)
-    if isinstance(value, type | types.ModuleType | logging.Logger):
+    if issubclass(type(value), type | types.ModuleType | logging.Logger):
         return False
     numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, numpy.ndarray):
+    if numpy is not None and is_a(value, numpy.ndarray):
         return True
     torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, getattr(torch, "Tensor", ())):
+    if torch is not None and issubclass(type(value), getattr(torch, "Tensor", ())):
         return True
     return bool(kind.__flags__ & _HEAP_TYPE) and kind.__hash__ in (None, object.__hash__)
 

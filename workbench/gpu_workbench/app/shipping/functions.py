@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from gpu_workbench.app.shipping.scopes import global_reads
 from gpu_workbench.core.errors import NotPicklable
+from gpu_workbench.values.plain import is_a
 
 
 def names_of(value: object, *, namespace: Mapping[str, object]) -> frozenset[str]:
@@ -90,29 +91,29 @@ def _class_source(kind: type) -> str | None:
 
 def _functions(value: object, namespace: Mapping[str, object]) -> Iterator[types.FunctionType]:
     """The notebook's functions that make up ``value``."""
-    if isinstance(value, types.FunctionType) and value.__globals__ is namespace:
+    if is_a(value, types.FunctionType) and value.__globals__ is namespace:
         yield value
     parts = _parts(value)
     if parts is None:
-        kind = value if isinstance(value, type) else type(value)
+        kind = value if is_a(value, type) else type(value)
         home = namespace.get("__name__", "__main__")
         members = (vars(base).values() for base in kind.__mro__ if base.__module__ == home)
-        parts = [member for group in members for member in group if not isinstance(member, type)]
+        parts = [member for group in members for member in group if not is_a(member, type)]
     for part in parts:
         yield from _functions(part, namespace)
 
 
 def _parts(value: object) -> list[object] | None:
     """What a callable calls; ``None`` for what is none of the usual ones."""
-    if isinstance(value, types.FunctionType):
+    if is_a(value, types.FunctionType):
         return [value.__wrapped__] if hasattr(value, "__wrapped__") else []
-    if isinstance(value, types.MethodType):
+    if is_a(value, types.MethodType):
         return [value.__func__, value.__self__]
-    if isinstance(value, staticmethod | classmethod):
+    if is_a(value, staticmethod) or is_a(value, classmethod):
         return [value.__func__]
-    if isinstance(value, functools.partial):
+    if is_a(value, functools.partial):
         return [value.func, *value.args, *value.keywords.values()]
-    if isinstance(value, property):
+    if is_a(value, property):
         return [value.fget, value.fset, value.fdel]
     return None
 

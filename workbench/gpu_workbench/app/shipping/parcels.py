@@ -17,6 +17,7 @@ from gpu_workbench.app.shipping.selection import RemoteName, Selection, select
 from gpu_workbench.core.errors import NotPicklable
 from gpu_workbench.values.codecs import SOURCE, Encoded, encode, encode_source
 from gpu_workbench.values.fingerprint import fingerprint
+from gpu_workbench.values.plain import is_a
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,6 @@ def choose(
 
 
 def _defined_in(value: object, namespace: Mapping[str, object]) -> bool:
-    if isinstance(value, types.FunctionType):
+    if is_a(value, types.FunctionType):
         return value.__globals__ is namespace
-    return isinstance(value, type) and value.__module__ == namespace.get("__name__")
+    return is_a(value, type) and value.__module__ == namespace.get("__name__")

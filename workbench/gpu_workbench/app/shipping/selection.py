@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from gpu_workbench.app.shipping.functions import names_of
+from gpu_workbench.values.plain import is_a
 
 IPYTHON_NAMES = frozenset(
     {"In", "Out", "_", "__", "___", "_i", "_ii", "_iii", "_ih", "_oh", "_dh", "_exit_code"}
@@ -89,7 +90,7 @@ def select(
             known = None
         if name not in namespace or name in hidden:
             sets["missing" if known is None else "there"].add(name)
-        elif isinstance(value, types.ModuleType) and not (known is not None and known.run):
+        elif is_a(value, types.ModuleType) and not (known is not None and known.run):
             modules[name] = value.__name__
         elif known is None or _changed(name, known, namespace, digest):
             names[name] = line
