@@ -83,13 +83,19 @@ class Notebook:
         return str(self.client.execute(source))
 
     def end(
-        self, message: str, *, limit: float = CELL_LIMIT, seen: Callable[[Ran], None] | None = None
+        self,
+        message: str,
+        *,
+        limit: float = CELL_LIMIT,
+        seen: Callable[[Ran], None] | None = None,
+        reply: bool = True,
     ) -> Ran:
         """Wait for a cell to end.
 
         Args:
             message: From :meth:`begin`.
             seen: Called after each output.
+            reply: Wait for its reply, too. ipykernel loses it where an interrupt comes just when it is being written.
         """
         ran, began = Ran(), time.monotonic()
         while True:
@@ -109,10 +115,10 @@ class Notebook:
                 ran.outputs.append({kind: content})
                 if seen is not None:
                     seen(ran)
-        while True:
-            reply = self.client.get_shell_msg(timeout=10)
-            if reply["parent_header"].get("msg_id") == message:
-                ran.status = reply["content"]["status"]
+        while reply:
+            answer = self.client.get_shell_msg(timeout=10)
+            if answer["parent_header"].get("msg_id") == message:
+                ran.status = answer["content"]["status"]
                 break
         ran.seconds = time.monotonic() - began
         return ran

@@ -77,6 +77,6 @@ def test_it_never_hits_the_next_cell(nb: Notebook) -> None:
         message = nb.begin("%%gpu\nimport time; time.sleep(0.05)")
         time.sleep(0.06)
         nb.interrupt()
-        nb.end(message)
+        nb.end(message, reply=False)
         assert nb.check("%%gpu\nsum(range(1000))").result == "499500"
     assert nb.check("%%gpu\nstate").result == "'kept'"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernels import Notebook, notebook
+from tests.kernels import Notebook, Ran, notebook
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -48,7 +48,14 @@ def test_it_is_followed_and_stopped_and_its_session_goes_on(nb: Notebook, other:
     running = nb.begin(
         "%%gpu --name long\nkept = 1; print('begun', flush=True)\nimport time; time.sleep(600)"
     )
-    other.end(other.begin("%gpu attach long"), seen=lambda ran: other.interrupt() if ran.stream() else None)
+    following = other.begin("%gpu attach long")
+    pressed = []
+
+    def press(ran: Ran) -> None:
+        if "begun" in ran.stream() and not pressed:
+            pressed.append(other.interrupt())
+
+    assert other.end(following, seen=press).error.startswith("KeyboardInterrupt")
     stopped = other.check("%gpu stop long").stream()
     assert stopped == "Interrupted long; the session 'default' goes on\n"
     assert nb.end(running).error.startswith("KeyboardInterrupt")
