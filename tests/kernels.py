@@ -123,6 +123,14 @@ class Notebook:
         ran.seconds = time.monotonic() - began
         return ran
 
+    def shows(self, message: str, text: str, *, limit: float = CELL_LIMIT) -> None:
+        """Wait until a cell that goes on has printed something. What was taken until then is not given by :meth:`end`."""
+        printed, end = "", time.monotonic() + limit
+        while text not in printed:
+            found = self.client.get_iopub_msg(timeout=max(end - time.monotonic(), 0.01))
+            if found["parent_header"].get("msg_id") == message and found["msg_type"] == "stream":
+                printed += found["content"]["text"]
+
     def run(self, source: str, *, limit: float = CELL_LIMIT) -> Ran:
         """Run a cell to its end."""
         return self.end(self.begin(source), limit=limit)

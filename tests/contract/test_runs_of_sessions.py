@@ -48,6 +48,7 @@ def test_it_is_followed_and_stopped_and_its_session_goes_on(nb: Notebook, other:
     running = nb.begin(
         "%%gpu --name long\nkept = 1; print('begun', flush=True)\nimport time; time.sleep(600)"
     )
+    nb.shows(running, "begun")
     following = other.begin("%gpu attach long")
     pressed = []
 
