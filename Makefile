@@ -52,6 +52,10 @@ cluster-down: setup ## Take the test cluster down, leaving nothing of it on this
 
 ##### Check and build
 
+.PHONY: watch
+watch: setup ## Build the extension for JupyterLab anew whenever its sources change; reload the page to see it
+	@PATH="$(CURDIR)/$(BIN):$$PATH" jlpm watch
+
 .PHONY: check
 check: format lint types layers docs package ## Format, lint, types, layers, docs and wheel: all that CI asks for besides the tests
 
@@ -60,12 +64,14 @@ format: setup ## Say which files are not formatted (`.venv/bin/ruff format` mend
 	$(BIN)/ruff format --check .
 
 .PHONY: lint
-lint: setup ## Run ruff's rules
+lint: setup ## Run ruff's rules, and ESLint's and Prettier's over the extension for JupyterLab
 	$(BIN)/ruff check .
+	@PATH="$(CURDIR)/$(BIN):$$PATH" jlpm lint
 
 .PHONY: types
-types: setup ## Check the types (mypy, strict)
+types: setup ## Check the types (mypy and tsc, strict)
 	$(BIN)/mypy
+	@PATH="$(CURDIR)/$(BIN):$$PATH" jlpm types
 
 .PHONY: layers
 layers: setup ## Check that imports point down only (import-linter)
@@ -80,7 +86,7 @@ docs: setup ## Build the documentation into build/docs; a warning is an error
 
 .PHONY: wheel
 wheel: setup ## Build the wheel into dist/
-	@rm -rf dist
+	@rm -rf dist workbench/gpu_workbench/labextension labextension/lib
 	$(BIN)/uv build --quiet --wheel --out-dir dist --python $(PYTHON3) .
 	@ls dist/*.whl
 
@@ -90,5 +96,5 @@ package: wheel ## Build the wheel, look into it, and install it into an empty en
 
 .PHONY: clean
 clean: ## Remove what was built here (not .venv, nor what is cached in your home folder)
-	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf build dist workbench/gpu_workbench/labextension labextension/lib .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find workbench tests docs -name __pycache__ -type d -prune -exec rm -rf {} +

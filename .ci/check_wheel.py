@@ -20,10 +20,31 @@ from gpu_workbench.backends.archive import agent_archive, agent_digest
 print(f"agent.pyz {agent_digest()}, {len(agent_archive()):,} bytes")
 """
 
+EXTENSION = "share/jupyter/labextensions/@gpu-workbench/labextension"
+DATA = (
+    f"{EXTENSION}/package.json",
+    f"{EXTENSION}/install.json",
+    f"{EXTENSION}/static/style.js",
+    "etc/jupyter/jupyter_server_config.d/jupyter-gpu-workbench.json",
+)
+"""What JupyterLab and its server look for outside of the package."""
+
+EXTENSIONS = """
+import subprocess, sys
+for kind, name in (("labextension", "@gpu-workbench/labextension"), ("server", "gpu_workbench")):
+    command = [sys.executable, "-m", "jupyter", kind, *(["extension"] if kind == "server" else []), "list"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = [line for line in (said.stdout + said.stderr).splitlines() if name in line and "OK" in line]
+    if not lines:
+        sys.exit(f"{name} is not there:\\n{said.stdout}{said.stderr}")
+print("JupyterLab and its server find the extension")
+"""
+
 COMMANDS = (
     ("python", "-c", f"import {PACKAGE}; print('import {PACKAGE}', {PACKAGE}.__version__)"),
     ("python", "-c", ARCHIVE),
     ("gpu-workbench", "--help"),
+    ("python", "-c", EXTENSIONS),
 )
 
 
@@ -52,7 +73,16 @@ def look_into(wheel: Path) -> list[str]:
         for name in ("METADATA", "entry_points.txt", "LICENSE")
         if name not in info
     ]
-    problems += [f"  holds {name}" for name in sorted(inside - package) if ".dist-info/" not in name]
+    data = {name.partition(".data/data/")[2] for name in inside if ".data/data/" in name}
+    problems += [f"  lacks {name}" for name in DATA if name not in data]
+    problems += [
+        f"  holds {name}" for name in sorted(data) if name not in DATA and not name.startswith(EXTENSION)
+    ]
+    problems += [
+        f"  holds {name}"
+        for name in sorted(inside - package)
+        if ".dist-info/" not in name and ".data/data/" not in name
+    ]
     if wheel.stat().st_size > MAX_SIZE:
         problems.append(f"  has {wheel.stat().st_size:,} bytes, more than {MAX_SIZE:,}")
     return problems
@@ -71,7 +101,7 @@ def use(wheel: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         there = Path(folder) / "venv"
         run(uv, "venv", "--quiet", "--python", sys.executable, there)
-        run(uv, "pip", "install", "--quiet", "--python", there / "bin" / "python", wheel)
+        run(uv, "pip", "install", "--quiet", "--python", there / "bin" / "python", f"{wheel}[lab]")
         for command, *args in COMMANDS:
             run(there / "bin" / command, *args, cwd=folder)
 

@@ -26,10 +26,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 READY = 60.0
 _QUIET = {
-    "disabledExtensions": {
-        "@jupyterlab/apputils-extension:announcements": True,
-        "@jupyterlab/cell-toolbar-extension": True,
-    }
+    "@jupyterlab/apputils-extension:announcements": True,
+    "@jupyterlab/cell-toolbar-extension": True,
 }
 _SETTINGS = {
     "@jupyterlab/notebook-extension/tracker": {
@@ -83,12 +81,13 @@ class Lab:
 
 
 @contextlib.contextmanager
-def jupyterlab(folder: Path, *, isolated: bool | None = None) -> Iterator[Lab]:
+def jupyterlab(folder: Path, *, isolated: bool | None = None, live: bool = True) -> Iterator[Lab]:
     """Start a JupyterLab that knows nothing of the user's, and end it with its kernels.
 
     Args:
         folder: For its files, settings and log; the notebooks are in ``work`` below it.
         isolated: In a network of its own; by default where that is possible.
+        live: With our extension; without, views are what the notebook itself has.
     """
     isolated = can_isolate() if isolated is None else isolated
     port, token = _free_port(), secrets.token_hex(16)
@@ -103,7 +102,10 @@ def jupyterlab(folder: Path, *, isolated: bool | None = None) -> Iterator[Lab]:
     root = folder / "work"
     for place in (*places.values(), root, folder / "config" / "labconfig"):
         place.mkdir(parents=True, exist_ok=True)
-    (folder / "config" / "labconfig" / "page_config.json").write_text(json.dumps(_QUIET))
+    disabled = {**_QUIET, **({} if live else {"@gpu-workbench/labextension": True})}
+    (folder / "config" / "labconfig" / "page_config.json").write_text(
+        json.dumps({"disabledExtensions": disabled})
+    )
     for name, values in _SETTINGS.items():
         file = folder / "settings" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A JupyterLab of its own, with empty settings."""
+    """A JupyterLab of its own, with empty settings and without our extension."""
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     from tests.e2e import browser
 
     if browser.chromium() is None:
         pytest.skip("there is no chromium here; apt-get install chromium")
-    with browser.jupyterlab(tmp_path_factory.mktemp("lab")) as started:
+    with browser.jupyterlab(tmp_path_factory.mktemp("lab"), live=False) as started:
         yield started
 
 

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     asked.outdir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with browser.jupyterlab(folder / "lab") as lab, browser.browser(lab, folder) as started:
+        with browser.jupyterlab(folder / "lab", live=False) as lab, browser.browser(lab, folder) as started:
             _write_notebooks(lab)
             for target, take in _pictures(started, lab).items():
                 if asked.only in target:

@@ -34,6 +34,18 @@ def __dir__() -> object:
     return __all__
 
 
+def _jupyter_labextension_paths() -> object:
+    """Asked by ``jupyter labextension develop``."""
+    return [{"src": "labextension", "dest": "@gpu-workbench/labextension"}]
+
+
+def _jupyter_server_extension_points() -> object:
+    """Asked by jupyter_server, which needs to be there for it."""
+    from gpu_workbench.surfaces.server.extension import WorkbenchApp
+
+    return [{"module": "gpu_workbench.surfaces.server.extension", "app": WorkbenchApp}]
+
+
 def load_ipython_extension(shell: object) -> None:
     """Called by ``%load_ext gpu_workbench``."""
     from gpu_workbench.surfaces.magics.extension import load

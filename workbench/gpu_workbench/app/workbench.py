@@ -29,15 +29,12 @@ from gpu_workbench.app.sessions import NameLost, Opened, Sessions, new_id
 from gpu_workbench.app.settings import Settings
 from gpu_workbench.app.shipping.names import CellNames, analyse
 from gpu_workbench.app.shipping.outgoing import Cargo, deliver, pack
+from gpu_workbench.app.stopping import stop
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.backends.protocol import Backend
-from gpu_workbench.core.errors import UsageError, WorkbenchError
+from gpu_workbench.core.errors import UsageError
 from gpu_workbench.core.model import Workload
 from gpu_workbench.core.spec import Handle, RunSpec, WorkloadSpec
-from gpu_workbench.transport.timing import within
-
-STOP_SEEN = 5.0
-"""Seconds within which a stopped workload's end is waited for; it ends all the same."""
 
 
 @dataclass(frozen=True)
@@ -324,13 +321,10 @@ class Workbench:
     async def stop(self, backend: str, handle: Handle, *, force: bool = False) -> None:
         """Release its pods or processes and its GPUs. Its agent is asked first, so that it says why it ended."""
         subscription = await self.follow(backend, handle)
-        if not force:
-            with contextlib.suppress(WorkbenchError):
-                await (await subscription.channel()).stop("you stopped it")
-        await self.backend(backend).stop(handle, force=force)
-        with contextlib.suppress(asyncio.TimeoutError):
-            await within(subscription.ended(), STOP_SEEN)
-        await self.unfollow(subscription)
+        try:
+            await stop(subscription, force=force)
+        finally:
+            await self.unfollow(subscription)
 
     async def results(self, backend: str, handle: Handle, *, run: str = "") -> dict[str, object]:
         """All results of a detached run, or of one run of a session; see :func:`~gpu_workbench.app.results.results_of`."""

@@ -17,10 +17,10 @@ from gpu_workbench.app.profiles import Profile, pick, read_profiles
 from gpu_workbench.app.shipping.project import project_folder as mirrored_folder
 from gpu_workbench.app.twins import Twins
 from gpu_workbench.app.workbench import Workbench
-from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.core.errors import WorkbenchError
 from gpu_workbench.core.model import Workload
 from gpu_workbench.core.spec import Handle, WorkloadSpec
+from gpu_workbench.surfaces.backends import make_backend
 from gpu_workbench.surfaces.flags import CellFlags
 from gpu_workbench.surfaces.request import asked_settings, build_spec, notebook_image, workload_fields
 
@@ -177,20 +177,6 @@ def work_dir(folder: Path, *, backend: str) -> str:
         return str(folder)
     place = folder.resolve().relative_to(mirrored_folder(folder)).as_posix()
     return "" if place == "." else place
-
-
-def make_backend(name: str, *, config: configuration.Config) -> Backend:
-    """The backend of that name, for these settings. Its library is imported only now."""
-    settings = config.settings
-    if name == "kubernetes":
-        from gpu_workbench.backends.kubernetes.backend import KubernetesBackend
-
-        return KubernetesBackend(
-            context=settings.context, namespace=settings.namespace, cache=settings.cache_dir
-        )
-    from gpu_workbench.backends.local.backend import LocalBackend
-
-    return LocalBackend(settings.state_dir / "local")
 
 
 @functools.lru_cache(maxsize=8)

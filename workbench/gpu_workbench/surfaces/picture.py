@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterable
 
 from gpu_workbench.app.subscriptions import Subscription
-from gpu_workbench.app.workbench import Workbench
 from gpu_workbench.core.explain import explain
 from gpu_workbench.core.facts import Explanation
 from gpu_workbench.surfaces.view.model import Snapshot
@@ -47,15 +46,3 @@ def snapshot_of(subscription: Subscription, run: str = "") -> Snapshot:
         explanation=explanation_of(subscription),
         saved="full",
     )
-
-
-async def pictures(workbench: Workbench, backend: str, owner: str, *, every: bool) -> list[Snapshot]:
-    """Snapshots of the user's workloads, newest first; ended ones where ``every``."""
-    found = await workbench.list(backend, owner=owner)
-    shown = []
-    await all_settled(found)
-    for subscription in found:
-        if every or not subscription.over:
-            shown.append(snapshot_of(subscription))
-        await workbench.unfollow(subscription)
-    return shown

@@ -24,7 +24,8 @@ from gpu_workbench.surfaces.magics.dry_run import dry_script, dry_start
 from gpu_workbench.surfaces.magics.packages import pip
 from gpu_workbench.surfaces.magics.secrets import secret
 from gpu_workbench.surfaces.magics.targets import Target, meant, session
-from gpu_workbench.surfaces.picture import all_settled, pictures, settled, snapshot_of
+from gpu_workbench.surfaces.overview import pictures
+from gpu_workbench.surfaces.picture import all_settled, settled, snapshot_of
 from gpu_workbench.surfaces.view import tables
 from gpu_workbench.surfaces.view.tables import NameRow, Rendered
 

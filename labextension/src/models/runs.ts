@@ -1,0 +1,218 @@
+/** The one WebSocket of this tab: topics are asked for when somebody looks, and again after a connection was lost. */
+
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+import { DisposableDelegate } from '@lumino/disposable';
+import type { IDisposable } from '@lumino/disposable';
+import { Signal } from '@lumino/signaling';
+import type { ISignal } from '@lumino/signaling';
+
+import type { Connection, IRuns, Known, Listener } from '../tokens';
+import type { Row, Snapshot } from '../wire';
+import { pause } from './backoff';
+import { isMembers, nested, parse, Topic } from './topic';
+import type { Members } from './topic';
+
+const BASE = 'gpu-workbench/api';
+const ALL = 'runs';
+
+interface Followed {
+  topic: Topic;
+  known: Known<Members>;
+  readonly listeners: Set<(known: Known<Members>) => void>;
+}
+
+/** Live facts of runs from the server's extension. */
+export class Runs implements IRuns, IDisposable {
+  constructor(settings: ServerConnection.ISettings) {
+    this._settings = settings;
+    document.addEventListener('visibilitychange', this._onVisible);
+    void this._greet();
+  }
+
+  get connection(): Connection {
+    return this._connection;
+  }
+
+  get connectionChanged(): ISignal<this, Connection> {
+    return this._connectionChanged;
+  }
+
+  get mayAct(): boolean {
+    return this._mayAct;
+  }
+
+  get isDisposed(): boolean {
+    return this._disposed;
+  }
+
+  follow(workload: string, run: string, listener: Listener<Snapshot>): IDisposable {
+    const topic = ['run', workload, run].filter(part => part !== '').join('/');
+    return this._follow(topic, known => {
+      listener(mapped(known, members => nested(members) as unknown as Snapshot));
+    });
+  }
+
+  followAll(listener: Listener<ReadonlyMap<string, Row>>): IDisposable {
+    return this._follow(ALL, known => {
+      listener(
+        mapped(known, members => new Map(Object.entries(members) as unknown as [string, Row][]))
+      );
+    });
+  }
+
+  stop(workload: string): Promise<void> {
+    return this._post(`runs/${encodeURIComponent(workload)}/stop`, {});
+  }
+
+  keep(workload: string, seconds: number): Promise<void> {
+    return this._post(`runs/${encodeURIComponent(workload)}/keep`, { seconds });
+  }
+
+  dispose(): void {
+    this._disposed = true;
+    document.removeEventListener('visibilitychange', this._onVisible);
+    window.clearTimeout(this._timer);
+    this._socket?.close();
+    Signal.clearData(this);
+  }
+
+  private _follow(topic: string, listener: (known: Known<Members>) => void): IDisposable {
+    let followed = this._followed.get(topic);
+    if (followed === undefined) {
+      followed = { topic: new Topic(), known: { kind: 'waiting' }, listeners: new Set() };
+      this._followed.set(topic, followed);
+      this._say({ subscribe: topic });
+    }
+    followed.listeners.add(listener);
+    listener(followed.known);
+    return new DisposableDelegate(() => {
+      followed.listeners.delete(listener);
+      if (followed.listeners.size === 0 && this._followed.get(topic) === followed) {
+        this._followed.delete(topic);
+        this._say({ unsubscribe: topic });
+      }
+    });
+  }
+
+  /** Ask whether the extension is there at all, then connect. */
+  private async _greet(): Promise<void> {
+    try {
+      const reply = await this._request('hello', {});
+      if (reply.status === 404) {
+        this._become({ state: 'missing', why: 'The server has no extension of GPU Workbench' });
+        return;
+      }
+      const form: unknown = await reply.json();
+      this._mayAct = isMembers(form) && form.owner === true;
+      this._connect();
+    } catch {
+      this._retry();
+    }
+  }
+
+  private _connect(): void {
+    if (this._disposed) {
+      return;
+    }
+    const { wsUrl, token, appendToken, WebSocket: Socket } = this._settings;
+    let url = URLExt.join(wsUrl, BASE, 'live');
+    if (appendToken && token !== '') {
+      url += `?token=${encodeURIComponent(token)}`;
+    }
+    const socket = new Socket(url);
+    this._socket = socket;
+    socket.onopen = () => {
+      this._failures = 0;
+      this._become({ state: 'open' });
+      for (const topic of this._followed.keys()) {
+        this._say({ subscribe: topic });
+      }
+    };
+    socket.onmessage = event => {
+      if (typeof event.data === 'string') {
+        this._take(event.data);
+      }
+    };
+    socket.onclose = () => {
+      if (this._socket === socket && !this._disposed) {
+        this._socket = null;
+        this._retry();
+      }
+    };
+  }
+
+  private _retry(): void {
+    if (this._connection.state !== 'lost') {
+      this._become({ state: 'lost', since: Date.now() });
+    }
+    window.clearTimeout(this._timer);
+    this._timer = window.setTimeout(() => void this._greet(), pause(this._failures));
+    this._failures += 1;
+  }
+
+  private readonly _onVisible = (): void => {
+    if (document.visibilityState === 'visible' && this._connection.state === 'lost') {
+      this._failures = 0;
+      this._retry();
+    }
+  };
+
+  private _become(connection: Connection): void {
+    this._connection = connection;
+    this._connectionChanged.emit(connection);
+  }
+
+  private _say(form: Members): void {
+    if (this._socket?.readyState === 1) {
+      this._socket.send(JSON.stringify(form));
+    }
+  }
+
+  private _take(text: string): void {
+    const message = parse(text);
+    const followed = message?.topic == null ? undefined : this._followed.get(message.topic);
+    if (message === null || followed === undefined) {
+      return;
+    }
+    if ('message' in message) {
+      followed.known = { kind: 'error', message: message.message };
+    } else if (followed.topic.take(message)) {
+      followed.known = { kind: 'value', value: followed.topic.members };
+    } else {
+      this._say({ subscribe: message.topic });
+      return;
+    }
+    for (const listener of [...followed.listeners]) {
+      listener(followed.known);
+    }
+  }
+
+  private async _post(path: string, form: Members): Promise<void> {
+    const reply = await this._request(path, { method: 'POST', body: JSON.stringify(form) });
+    if (!reply.ok) {
+      const said: unknown = await reply.json().catch(() => null);
+      const message = isMembers(said) ? said.message : null;
+      throw new Error(typeof message === 'string' ? message : `The server answers ${reply.status}`);
+    }
+  }
+
+  private _request(path: string, init: RequestInit): Promise<Response> {
+    const url = URLExt.join(this._settings.baseUrl, BASE, path);
+    return ServerConnection.makeRequest(url, init, this._settings);
+  }
+
+  private readonly _settings: ServerConnection.ISettings;
+  private readonly _followed = new Map<string, Followed>();
+  private readonly _connectionChanged = new Signal<this, Connection>(this);
+  private _connection: Connection = { state: 'connecting' };
+  private _mayAct = false;
+  private _socket: WebSocket | null = null;
+  private _failures = 0;
+  private _timer = 0;
+  private _disposed = false;
+}
+
+function mapped<T>(known: Known<Members>, read: (members: Members) => T): Known<T> {
+  return known.kind === 'value' ? { kind: 'value', value: read(known.value) } : known;
+}

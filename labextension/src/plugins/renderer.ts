@@ -1,0 +1,25 @@
+/** The view under a cell: drawn from the notebook's own data at once, and live while its run goes on. */
+
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+
+import { IRuns } from '../tokens';
+import { MIME_TYPE, RunView } from '../views/output';
+
+export const renderer: JupyterFrontEndPlugin<void> = {
+  id: '@gpu-workbench/labextension:renderer',
+  description: 'Draws runs of GPU Workbench in notebook outputs.',
+  autoStart: true,
+  requires: [IRenderMimeRegistry, IRuns],
+  activate: (_app: JupyterFrontEnd, registry: IRenderMimeRegistry, runs: IRuns) => {
+    registry.addFactory(
+      {
+        safe: true,
+        mimeTypes: [MIME_TYPE],
+        defaultRank: 0,
+        createRenderer: () => new RunView(runs)
+      },
+      0
+    );
+  }
+};

@@ -1,0 +1,7 @@
+/** What jsdom lacks. */
+
+HTMLCanvasElement.prototype.getContext = () => null;
+
+if (!('DragEvent' in globalThis)) {
+  Object.assign(globalThis, { DragEvent: class extends MouseEvent {} });
+}

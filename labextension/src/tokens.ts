@@ -1,0 +1,52 @@
+/** What the plugins know of each other. */
+
+import { Token } from '@lumino/coreutils';
+import type { IDisposable } from '@lumino/disposable';
+import type { ISignal } from '@lumino/signaling';
+
+import type { Row, Snapshot } from './wire';
+
+/** Whether the server answers, and since when it does not. */
+export type Connection =
+  | { readonly state: 'connecting' }
+  | { readonly state: 'open' }
+  | { readonly state: 'lost'; readonly since: number }
+  | { readonly state: 'missing'; readonly why: string };
+
+/** What is known of a topic: nothing yet, a value, or why there is none. */
+export type Known<T> =
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'value'; readonly value: T }
+  | { readonly kind: 'error'; readonly message: string };
+
+/** Called with each new state of a topic. */
+export type Listener<T> = (known: Known<T>) => void;
+
+/** Live facts of runs, over the one WebSocket of this tab, and what may be done to them. */
+export interface IRuns {
+  /** Whether the server answers. */
+  readonly connection: Connection;
+
+  /** Emitted when that changes. */
+  readonly connectionChanged: ISignal<IRuns, Connection>;
+
+  /** Whether whoever looks may stop and keep runs; false until the server has said so. */
+  readonly mayAct: boolean;
+
+  /** Follow a workload, or one run in it, until the result is disposed. */
+  follow(workload: string, run: string, listener: Listener<Snapshot>): IDisposable;
+
+  /** Follow the list of all workloads, until the result is disposed. */
+  followAll(listener: Listener<ReadonlyMap<string, Row>>): IDisposable;
+
+  /** End a workload and release its GPUs. Rejects with the server's own sentence. */
+  stop(workload: string): Promise<void>;
+
+  /** Put off the end of an idle session by so many seconds. Rejects with the server's own sentence. */
+  keep(workload: string, seconds: number): Promise<void>;
+}
+
+export const IRuns = new Token<IRuns>(
+  '@gpu-workbench/labextension:IRuns',
+  'Live facts of the runs of GPU Workbench, and what may be done to them.'
+);

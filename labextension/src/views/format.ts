@@ -1,0 +1,74 @@
+/** Figures in words, as `core/quantities.py` and `surfaces/view/lines.py` write them. */
+
+/** `8.2 s`, `1:41`, `2:07:05`. */
+export function seconds(value: number): string {
+  if (value < 9.95) {
+    return `${value.toFixed(1)} s`;
+  }
+  const whole = Math.round(value);
+  if (whole < 60) {
+    return `${whole} s`;
+  }
+  const rest = two(whole % 60);
+  const minutes = Math.floor(whole / 60);
+  const hours = Math.floor(minutes / 60);
+  return hours > 0 ? `${hours}:${two(minutes % 60)}:${rest}` : `${minutes}:${rest}`;
+}
+
+/** A length of time to go: `40 s`, `5 min 04 s`, `1 h 52 min`. */
+export function about(value: number): string {
+  const whole = Math.round(value);
+  if (whole < 60) {
+    return `${whole} s`;
+  }
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) {
+    return `${minutes} min ${two(whole % 60)} s`;
+  }
+  return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
+}
+
+/** `71 %`; `n/a` for what is not known. */
+export function percent(value: number | null | undefined): string {
+  return value == null ? 'n/a' : `${value.toFixed(0)} %`;
+}
+
+const STEPS = ['KiB', 'MiB', 'GiB', 'TiB'];
+
+/** `66 / 141 GiB`; `n/a` for what is not known. */
+export function memory(used: number | null | undefined, total: number | null | undefined): string {
+  if (used == null) {
+    return 'n/a';
+  }
+  let size = 1;
+  let unit = 'B';
+  for (const step of STEPS) {
+    if ((total ?? used) / size < 999.5) {
+      break;
+    }
+    size *= 1024;
+    unit = step;
+  }
+  const part = (value: number) => (value / size).toFixed(value / size < 10 && unit !== 'B' ? 1 : 0);
+  return total == null
+    ? `${part(used)} ${unit}`
+    : `${part(used)} / ${(total / size).toFixed(0)} ${unit}`;
+}
+
+/** `0.45 GPU-h`; in GPU-seconds where that would be nothing. */
+export function gpuHours(gpuSeconds: number): string {
+  const hours = gpuSeconds / 3600;
+  if (hours < 0.001) {
+    return `${short(gpuSeconds)} GPU-s`;
+  }
+  return hours >= 10 ? `${hours.toFixed(1)} GPU-h` : `${short(hours)} GPU-h`;
+}
+
+/** Two figures that count. */
+function short(value: number): string {
+  return String(Number(value.toPrecision(2)));
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, '0');
+}

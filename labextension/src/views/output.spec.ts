@@ -1,0 +1,157 @@
+import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
+import { DisposableDelegate } from '@lumino/disposable';
+import { Signal } from '@lumino/signaling';
+
+import type { Connection, IRuns, Known, Listener } from '../tokens';
+import type { Snapshot } from '../wire';
+import { MIME_TYPE, RunView } from './output';
+
+/** Runs that say what the test wants, and note what was asked of them. */
+class Said implements IRuns {
+  connection: Connection = { state: 'open' };
+  connectionChanged: Signal<IRuns, Connection> = new Signal<IRuns, Connection>(this);
+  mayAct = true;
+  asked: string[] = [];
+  listener: Listener<Snapshot> | null = null;
+
+  follow(workload: string, run: string, listener: Listener<Snapshot>): DisposableDelegate {
+    this.asked.push(`follow ${workload}/${run}`);
+    this.listener = listener;
+    listener({ kind: 'waiting' });
+    return new DisposableDelegate(() => {
+      this.asked.push('leave');
+      this.listener = null;
+    });
+  }
+
+  followAll(): DisposableDelegate {
+    return new DisposableDelegate(() => undefined);
+  }
+
+  stop(workload: string): Promise<void> {
+    this.asked.push(`stop ${workload}`);
+    return Promise.resolve();
+  }
+
+  keep(): Promise<void> {
+    return Promise.reject(new Error('It is over'));
+  }
+
+  say(known: Known<Snapshot>): void {
+    this.listener?.(known);
+  }
+}
+
+function snapshot(members: object): Snapshot {
+  return {
+    version: 1,
+    id: 'abc',
+    run: 'run-1',
+    where: { backend: 'local', session: 'default' },
+    snapshot: { saved: 'summary', phase: 'Running', word: 'Running', ...members }
+  };
+}
+
+function model(data: unknown, trusted = true): IRenderMime.IMimeModel {
+  return {
+    trusted,
+    data: { [MIME_TYPE]: data },
+    metadata: {}
+  } as unknown as IRenderMime.IMimeModel;
+}
+
+let runs: Said;
+let view: RunView;
+
+beforeEach(() => {
+  runs = new Said();
+  view = new RunView(runs);
+});
+
+afterEach(() => {
+  view.dispose();
+});
+
+const text = () => view.node.textContent;
+
+it('shows what the notebook has, then what the server says', async () => {
+  await view.renderModel(model(snapshot({ answer: 'as saved' })));
+  expect(text()).toContain('as saved');
+  runs.say({ kind: 'value', value: snapshot({ answer: 'as it is' }) });
+  expect(text()).toContain('as it is');
+  expect(text()).not.toContain('as saved');
+});
+
+it('never asks the server about an untrusted bundle, and offers nothing to do', async () => {
+  await view.renderModel(model(snapshot({ answer: 'forged' }), false));
+  expect(text()).toContain('forged');
+  expect(runs.asked).toEqual([]);
+  expect(view.node.querySelector('button')).toBeNull();
+});
+
+it('does not follow a run that has ended', async () => {
+  await view.renderModel(model(snapshot({ phase: 'Succeeded', word: 'Succeeded' })));
+  expect(runs.asked).toEqual([]);
+});
+
+it('goes on with what it follows when the bundle is updated, and leaves when it goes', async () => {
+  await view.renderModel(model(snapshot({})));
+  await view.renderModel(model(snapshot({ ran: 2 })));
+  expect(runs.asked).toEqual(['follow abc/run-1']);
+  view.dispose();
+  expect(runs.asked).toEqual(['follow abc/run-1', 'leave']);
+});
+
+it('stops the run, and says why it could not be kept', async () => {
+  await view.renderModel(model(snapshot({})));
+  runs.say({ kind: 'value', value: snapshot({ word: 'Idle' }) });
+  const [keep, stop] = [...view.node.querySelectorAll('button')];
+  stop?.click();
+  expect(runs.asked).toContain('stop abc');
+  keep?.click();
+  await vi.waitFor(() => {
+    expect(text()).toContain('It is over');
+  });
+});
+
+it('offers nothing to a guest', async () => {
+  runs.mayAct = false;
+  await view.renderModel(model(snapshot({})));
+  runs.say({ kind: 'value', value: snapshot({}) });
+  expect(view.node.querySelector('button')).toBeNull();
+});
+
+it.each<[Connection, string]>([
+  [{ state: 'lost', since: 0 }, 'the server does not answer'],
+  [
+    { state: 'missing', why: 'The server has no extension' },
+    'jupyter server extension enable gpu_workbench'
+  ]
+])('says that it is not live: %o', async (connection, words) => {
+  await view.renderModel(model(snapshot({})));
+  runs.connection = connection;
+  runs.connectionChanged.emit(connection);
+  expect(text()).toContain(words);
+});
+
+it.each([
+  '<img src=x onerror=alert(1)>',
+  '<script>alert(1)</script>',
+  '"><svg onload=alert(1)>',
+  '</style><iframe src=javascript:alert(1)>'
+])('shows %s as text', async bad => {
+  const members = { name: bad, answer: bad, hint: bad, notes: [bad], word: bad };
+  await view.renderModel(model(snapshot(members)));
+  runs.say({
+    kind: 'value',
+    value: { ...snapshot(members), where: { backend: bad, gpus: bad, session: bad } }
+  });
+  expect(text()).toContain(bad);
+  expect(view.node.querySelector('img, script, svg, iframe, style')).toBeNull();
+});
+
+it('says so where the data is of another version', async () => {
+  await view.renderModel(model({ version: 2, id: 'abc' }));
+  expect(text()).toContain('another version');
+  expect(runs.asked).toEqual([]);
+});

@@ -1,0 +1,135 @@
+import { DisposableDelegate } from '@lumino/disposable';
+import { Signal } from '@lumino/signaling';
+import { Widget } from '@lumino/widgets';
+
+import type { Connection, IRuns, Known, Listener } from '../tokens';
+import type { Row } from '../wire';
+import { RunsPanel } from './panel';
+
+type Rows = ReadonlyMap<string, Row>;
+
+/** A list that the test writes. */
+class Said implements IRuns {
+  connection: Connection = { state: 'open' };
+  connectionChanged: Signal<IRuns, Connection> = new Signal<IRuns, Connection>(this);
+  mayAct = true;
+  asked: string[] = [];
+  listener: Listener<Rows> | null = null;
+
+  follow(): DisposableDelegate {
+    return new DisposableDelegate(() => undefined);
+  }
+
+  followAll(listener: Listener<Rows>): DisposableDelegate {
+    this.asked.push('follow');
+    this.listener = listener;
+    listener({ kind: 'waiting' });
+    return new DisposableDelegate(() => {
+      this.asked.push('leave');
+    });
+  }
+
+  stop(workload: string): Promise<void> {
+    this.asked.push(`stop ${workload}`);
+    return workload === 'bad' ? Promise.reject(new Error('It cannot be')) : Promise.resolve();
+  }
+
+  keep(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  say(...rows: Row[]): void {
+    const known: Known<Rows> = { kind: 'value', value: new Map(rows.map(row => [row.id, row])) };
+    this.listener?.(known);
+  }
+}
+
+function row(id: string, members: Partial<Row> = {}): Row {
+  return { id, backend: 'local', started: 0, phase: 'Running', word: 'Busy', name: id, ...members };
+}
+
+let runs: Said;
+let panel: RunsPanel;
+
+beforeEach(() => {
+  runs = new Said();
+  panel = new RunsPanel(runs);
+  Widget.attach(panel, document.body);
+  panel.hide();
+  panel.show();
+});
+
+afterEach(() => {
+  panel.dispose();
+});
+
+const groups = () =>
+  [...panel.node.querySelectorAll<HTMLElement>('.gpuw-Group')]
+    .filter(heading => !heading.hidden)
+    .map(heading => heading.textContent);
+
+const names = () =>
+  [...panel.node.querySelectorAll('.gpuw-Row strong')].map(node => node.textContent);
+
+it('follows the list only while it is shown', () => {
+  expect(runs.asked).toEqual(['follow']);
+  panel.hide();
+  expect(runs.asked).toEqual(['follow', 'leave']);
+});
+
+it('puts what runs first, the newest on top', () => {
+  runs.say(
+    row('old', { phase: 'Failed' }),
+    row('one', { started: 1 }),
+    row('two', { started: 2 }),
+    row('wait', { phase: 'Queued' })
+  );
+  expect(groups()).toEqual(['Running · 2', 'Waiting · 1', 'Ended · 1']);
+  expect(names()).toEqual(['two', 'one', 'wait', 'old']);
+});
+
+it('moves a row to where it belongs, and keeps the focus of one that stays', () => {
+  runs.say(row('one'), row('two'));
+  const stop = panel.node.querySelector<HTMLElement>('[aria-label="Stop two"]');
+  stop?.focus();
+  runs.say(row('one', { phase: 'Succeeded' }), row('two', { answer: 'goes on' }));
+  expect(document.activeElement).toBe(stop);
+  expect(groups()).toEqual(['Running · 1', 'Ended · 1']);
+  runs.say(row('two'));
+  expect(names()).toEqual(['two']);
+});
+
+it('finds what was typed', () => {
+  runs.say(row('train', { image: 'pytorch' }), row('other'));
+  const search = panel.node.querySelector('input') as unknown as HTMLInputElement;
+  search.value = 'PyT';
+  search.dispatchEvent(new Event('input'));
+  expect(names()).toEqual(['train']);
+  search.value = 'nothing';
+  search.dispatchEvent(new Event('input'));
+  expect(panel.node.textContent).toContain('Nothing goes by that');
+});
+
+it('stops a run, and says why it could not', async () => {
+  runs.say(row('bad'), row('done', { phase: 'Stopped' }));
+  panel.node.querySelector<HTMLElement>('[aria-label="Stop bad"]')?.click();
+  expect(runs.asked).toContain('stop bad');
+  await vi.waitFor(() => {
+    expect(panel.node.textContent).toContain('It cannot be');
+  });
+  expect(panel.node.querySelector<HTMLElement>('[aria-label="Stop done"]')?.hidden).toBe(true);
+});
+
+it('says what to do where nothing has run, and where nobody answers', () => {
+  runs.say();
+  expect(panel.node.textContent).toContain('Write %%gpu over a cell');
+  runs.connection = { state: 'missing', why: 'The server has no extension' };
+  runs.connectionChanged.emit(runs.connection);
+  expect(panel.node.textContent).toContain('jupyter server extension enable gpu_workbench');
+});
+
+it.each(['<img src=x onerror=alert(1)>', '<script>alert(1)</script>'])('shows %s as text', bad => {
+  runs.say(row('x', { name: bad, answer: bad, image: bad, gpus: bad }));
+  expect(panel.node.querySelector('img, script')).toBeNull();
+  expect(names()).toEqual([bad]);
+});

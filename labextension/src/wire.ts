@@ -1,0 +1,208 @@
+/**
+ * What the server sends. Written by labextension/wire_types.py from the Python model; do not edit.
+ *
+ * A member that holds its default is left out.
+ */
+
+/** What the MIME bundle carries: ``{version, id, run, where, snapshot}``. */
+export interface Snapshot {
+  readonly version: number;
+  readonly id: string;
+  readonly run: string;
+  readonly where: Where;
+  readonly snapshot: Shown;
+}
+
+/** Where a run runs, in words. */
+export interface Where {
+  readonly backend: string;
+  readonly session?: string;
+  readonly context?: string;
+  readonly namespace?: string;
+  readonly gpus?: string;
+  readonly nodes?: readonly string[];
+  readonly price?: number | null;
+  readonly currency?: string;
+  readonly hidden?: readonly string[];
+}
+
+/** One moment of a run, or of a workload where there is no run. */
+export interface Shown {
+  readonly saved: Saved;
+  readonly kind?: Kind;
+  readonly phase?: Phase;
+  readonly word?: string;
+  readonly name?: string;
+  readonly cell?: string;
+  readonly answer?: string;
+  readonly hint?: string;
+  readonly notes?: readonly string[];
+  readonly waited?: number | null;
+  readonly ran?: number | null;
+  readonly progress?: Progress | null;
+  readonly explanation?: Explanation | null;
+  readonly failure?: Failure | null;
+  readonly results?: readonly ResultLine[];
+  readonly receipt?: Receipt | null;
+  readonly cost?: string;
+  readonly chart?: Chart | null;
+  readonly ranks?: readonly RankLine[];
+  readonly rank_count?: number;
+  readonly moments?: readonly Moment[];
+  readonly ending?: Ending | null;
+  readonly simulated?: boolean;
+  readonly characters?: Readonly<Record<string, number>>;
+  readonly displays?: number;
+  readonly truncated?: number;
+  readonly published?: Published;
+}
+
+/** How much of a view may stay in the notebook file. */
+export type Saved = 'summary' | 'full' | 'none';
+
+/** What a workload is for. */
+export type Kind = 'session' | 'job' | 'dask' | 'ray' | 'service' | 'kernel' | 'store';
+
+/** Where a run or a workload stands. A session that runs is shown as Idle or Busy. */
+export type Phase = 'Queued' | 'Pending' | 'Starting' | 'Running' | 'Stopping' | 'Succeeded' | 'Failed' | 'Stopped' | 'Lost';
+
+/** How far a loop has come. ``total`` and what follows from it is ``None`` where it is not known. */
+export interface Progress {
+  readonly label: string;
+  readonly done: number;
+  readonly total?: number | null;
+  readonly unit?: string;
+  readonly rate?: number | null;
+  readonly seconds_left?: number | null;
+}
+
+/** Why something waits or ended, in one sentence, with what to do and where it was read. */
+export interface Explanation {
+  readonly code: string;
+  readonly sentence: string;
+  readonly fix?: string;
+  readonly source?: string;
+  readonly waits?: boolean;
+}
+
+/** What went wrong, in words. */
+export interface Failure {
+  readonly cause: Cause;
+  readonly what: string;
+  readonly detail?: string;
+  readonly rank?: number;
+  readonly exit_code?: number | null;
+  readonly signal?: string | null;
+}
+
+/** Why a run or a rank failed, as far as it was seen. */
+export type Cause = 'user-error' | 'syntax-error' | 'interrupted' | 'exited' | 'signalled' | 'out-of-memory' | 'cuda-out-of-memory' | 'time-limit' | 'stopped' | 'lost' | 'not-started';
+
+/** A value that came back, or can be fetched, and its size in bytes. */
+export interface ResultLine {
+  readonly name: string;
+  readonly size: number;
+}
+
+/** What a run cost. A figure that was not measured is ``None``. */
+export interface Receipt {
+  readonly seconds: number;
+  readonly waited?: number;
+  readonly gpus?: number;
+  readonly gpu_seconds?: number;
+  readonly mean_utilisation?: number | null;
+  readonly peak_memory?: number | null;
+  readonly simulated?: boolean;
+}
+
+/** Utilisation and memory over the last ``seconds``, on axes from 0 to 100 per cent. */
+export interface Chart {
+  readonly seconds: number;
+  readonly count: number;
+  readonly gpus?: readonly GpuSeries[];
+  readonly utilisation?: Band | null;
+  readonly memory?: Band | null;
+  readonly busy?: number | null;
+  readonly memory_used?: number | null;
+  readonly memory_total?: number | null;
+  readonly missing?: Readonly<Record<string, string>>;
+}
+
+/** One GPU over the chart's window, with its latest figures. What is missing is ``None``. */
+export interface GpuSeries {
+  readonly rank: number;
+  readonly gpu: number;
+  readonly name?: string;
+  readonly utilisation?: readonly (number | null)[];
+  readonly memory?: readonly (number | null)[];
+  readonly busy?: number | null;
+  readonly memory_used?: number | null;
+  readonly memory_total?: number | null;
+  readonly temperature?: number | null;
+  readonly power?: number | null;
+  readonly clock?: number | null;
+  readonly clock_max?: number | null;
+  readonly throttle?: readonly string[];
+  readonly missing?: Readonly<Record<string, string>>;
+}
+
+/** How the GPUs of a large gang spread at each point. */
+export interface Band {
+  readonly p10?: readonly (number | null)[];
+  readonly p50?: readonly (number | null)[];
+  readonly p90?: readonly (number | null)[];
+}
+
+/** One rank in the table of ranks. */
+export interface RankLine {
+  readonly rank: number;
+  readonly phase?: Phase;
+  readonly host?: string;
+  readonly gpus?: number;
+  readonly busy?: number | null;
+  readonly memory_used?: number | null;
+  readonly memory_total?: number | null;
+  readonly failure?: Failure | null;
+}
+
+/** Something that happened ``at`` seconds after the run was asked for. */
+export interface Moment {
+  readonly at: number;
+  readonly what: string;
+}
+
+/** A limit after which the workload ends by itself, in seconds from now. */
+export interface Ending {
+  readonly name: string;
+  readonly seconds: number;
+}
+
+/** How much of a run's output stands in the cell already. */
+export interface Published {
+  readonly cursor?: string;
+  readonly characters?: Readonly<Record<string, number>>;
+  readonly displays?: number;
+}
+
+/** A workload in the panel. */
+export interface Row {
+  readonly id: string;
+  readonly backend: string;
+  readonly started: number;
+  readonly notebook?: string;
+  readonly image?: string;
+  readonly namespace?: string;
+  readonly gpus?: string;
+  readonly busy?: number | null;
+  readonly kind?: Kind;
+  readonly phase?: Phase;
+  readonly word?: string;
+  readonly name?: string;
+  readonly answer?: string;
+  readonly waited?: number | null;
+  readonly ran?: number | null;
+  readonly progress?: Progress | null;
+  readonly cost?: string;
+  readonly simulated?: boolean;
+  readonly ending?: Ending | null;
+}

@@ -1,0 +1,233 @@
+"""The extension of Jupyter's server as browsers meet it: a real server, real sessions, two users on every route."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.kernels import Notebook, notebook
+from tests.servers import USERS, Server, jupyter_server, tab
+
+pytestmark = pytest.mark.timeout(180)
+
+ROUTES = [
+    ("GET", "hello"),
+    ("GET", "runs"),
+    ("GET", "runs/{id}"),
+    ("POST", "runs/{id}/stop"),
+    ("POST", "runs/{id}/keep"),
+    ("POST", "runs/{id}/interrupt"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def nb(folder: Path) -> Iterator[Notebook]:
+    with notebook(folder) as made:
+        made.check("%%gpu\nprint('up')")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def state(folder: Path) -> dict[str, str]:
+    return {"GPU_WORKBENCH_STATE_DIR": str(folder / ".state")}
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path, state: dict[str, str], nb: Notebook) -> Iterator[Server]:
+    with jupyter_server(folder / "owner", env=state) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared(folder: Path, state: dict[str, str], nb: Notebook) -> Iterator[Server]:
+    """A server with two users, started for ada as JupyterHub does."""
+    with jupyter_server(
+        folder / "shared", env={**state, "JUPYTERHUB_USER": "ada"}, config=USERS, prefix="/user/ada"
+    ) as made:
+        yield made
+
+
+async def session_id(server: Server, **headers: str) -> str:
+    async with (
+        server.client(**headers) as client,
+        client.get(f"{server.url}/gpu-workbench/api/runs") as reply,
+    ):
+        rows = (await reply.json())["runs"]
+        return next(row["id"] for row in rows.values() if row["word"] in ("Idle", "Busy"))
+
+
+async def ask(server: Server, method: str, path: str, **headers: str) -> tuple[int, dict[str, object]]:
+    async with server.client(**headers) as client:
+        url = f"{server.url}/gpu-workbench/api/{path}"
+        async with client.request(method, url, json={} if method == "POST" else None) as reply:
+            return reply.status, await reply.json(content_type=None)
+
+
+async def test_hello_says_who_answers(server: Server) -> None:
+    status, form = await ask(server, "GET", "hello")
+    assert status == 200
+    assert (form["wire"], form["owner"], form["errors"]) == (1, True, {})
+
+
+async def test_runs_are_rows_and_one_is_a_view(server: Server) -> None:
+    found = await session_id(server)
+    status, form = await ask(server, "GET", f"runs/{found}")
+    assert status == 200
+    assert form["id"] == found
+    assert form["snapshot.word"] in ("Idle", "Busy")
+
+
+async def test_a_tab_sees_a_run_begin_go_on_and_end(server: Server, nb: Notebook) -> None:
+    found = await session_id(server)
+    topic = f"run/{found}"
+    async with tab(server) as seen:
+        await seen.subscribe(topic)
+        await seen.subscribe("runs")
+        await seen.until(lambda states: topic in states and found in states.get("runs", {}))
+        cell = await asyncio.to_thread(nb.begin, "%%gpu\nimport time; time.sleep(3)")
+        await seen.until(lambda states: states["runs"][found]["word"] == "Busy")
+        await seen.until(lambda states: states[topic]["snapshot.word"] == "Busy")
+        await asyncio.to_thread(nb.end, cell)
+        await seen.until(lambda states: states[topic]["snapshot.word"] == "Idle")
+        numbers = [form["seq"] for form in seen.messages if form.get("topic") == topic]
+        assert numbers == [*range(1, len(numbers) + 1)]
+        assert "state" in next(form for form in seen.messages if form.get("topic") == topic)
+
+
+async def test_a_new_session_comes_into_the_list_and_goes_to_the_ended(server: Server, nb: Notebook) -> None:
+    async with tab(server) as seen:
+        await seen.subscribe("runs")
+        await seen.until(lambda states: "runs" in states)
+        before = set(seen.states["runs"])
+        await asyncio.to_thread(nb.check, "%gpu start --session other")
+        await seen.until(lambda states: set(states["runs"]) - before)
+        (new,) = set(seen.states["runs"]) - before
+        status, _ = await ask(server, "POST", f"runs/{new}/stop")
+        assert status == 200
+        await seen.until(lambda states: states["runs"][new]["phase"] == "Stopped")
+
+
+async def test_what_is_unknown_is_one_clear_error(server: Server) -> None:
+    status, form = await ask(server, "GET", "runs/nobody")
+    assert (status, form["error"], form["message"]) == (404, "RunNotFound", "There is no run 'nobody'")
+    async with tab(server) as seen:
+        await seen.subscribe("run/nobody")
+        assert (await seen.receive())["error"]["error"] == "RunNotFound"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"subscribe": 1}',
+        '{"subscribe": "run/../x"}',
+        '{"a": "runs"}',
+        "[" * 900,
+        b"\x00\xff",
+    ],
+)
+async def test_a_frame_that_is_not_understood_is_answered_and_the_rest_goes_on(
+    server: Server, frame: str | bytes
+) -> None:
+    async with tab(server) as seen:
+        await (seen.socket.send_bytes(frame) if isinstance(frame, bytes) else seen.socket.send_str(frame))
+        assert (await seen.receive())["error"]["error"] == "UsageError"
+        await seen.subscribe("runs")
+        await seen.until(lambda states: "runs" in states)
+
+
+async def test_a_tab_that_only_sends_rubbish_is_cut_off(server: Server) -> None:
+    async with tab(server) as seen:
+        for _ in range(50):
+            await seen.socket.send_str("{")
+        while (answer := await seen.socket.receive()).type is aiohttp.WSMsgType.TEXT:
+            pass
+        assert answer.type is aiohttp.WSMsgType.CLOSE
+        assert answer.data == 1008
+
+
+async def test_a_hundred_thousand_subscriptions_are_refused_and_disturb_nobody(server: Server) -> None:
+    async with tab(server) as many, tab(server) as other:
+        for number in range(3_000):
+            await many.subscribe(f"run/x{number}")
+        await other.subscribe("runs")
+        await other.until(lambda states: "runs" in states, 10)
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_without_a_token_nothing_is_answered(server: Server, method: str, path: str) -> None:
+    async with (
+        server.client(**{"x-nothing": "1"}) as client,
+        client.request(
+            method, f"{server.url}/gpu-workbench/api/{path.format(id='a')}", allow_redirects=False
+        ) as reply,
+    ):
+        assert reply.status == 403
+    with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+        async with tab(server, **{"x-nothing": "1"}):
+            pass
+
+
+async def test_a_page_of_another_origin_gets_no_socket_and_posts_nothing(server: Server) -> None:
+    """A browser that is logged in by its cookie is asked where the page is from, and for the XSRF token."""
+    jar = aiohttp.CookieJar(unsafe=True)  # the address is a number
+    async with aiohttp.ClientSession(cookie_jar=jar) as browser:
+        async with browser.get(f"{server.url}/api/status?token={server.token}") as reply:
+            assert reply.status == 200
+        live = f"{server.url}/gpu-workbench/api/live"
+        async with browser.ws_connect(live, origin=server.url):
+            pass
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+            await browser.ws_connect(live, origin="http://elsewhere.example")
+        async with browser.post(f"{server.url}/gpu-workbench/api/runs/x/stop", json={}) as reply:
+            assert reply.status == 403
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_a_guest_reads_and_does_nothing(shared: Server, method: str, path: str) -> None:
+    found = await session_id(shared, **{"x-user": "ada"})
+    status, form = await ask(shared, method, path.format(id=found), **{"x-user": "bob"})
+    if method == "POST":
+        assert (status, form["error"]) == (403, "PermissionDenied")
+    else:
+        assert status == 200
+        assert not {"snapshot.failure", "snapshot.results", "snapshot.cell"} & form.keys()
+
+
+async def test_the_owner_by_name_may_act(shared: Server) -> None:
+    found = await session_id(shared, **{"x-user": "ada"})
+    async with shared.client(**{"x-user": "ada"}) as client:
+        url = f"{shared.url}/gpu-workbench/api/runs/{found}/keep"
+        async with client.post(url, json={"seconds": 7200}) as reply:
+            assert reply.status == 200, await reply.text()
+        async with client.post(url, json={"seconds": "soon"}) as reply:
+            assert reply.status == 400
+
+
+async def test_a_guests_tab_lacks_what_is_private(shared: Server) -> None:
+    found = await session_id(shared, **{"x-user": "ada"})
+    async with tab(shared, **{"x-user": "bob"}) as guest, tab(shared, **{"x-user": "ada"}) as owner:
+        for one in (guest, owner):
+            await one.subscribe(f"run/{found}")
+            await one.until(lambda states: states)
+        assert (
+            owner.states[f"run/{found}"].keys() - guest.states[f"run/{found}"].keys()
+            == {
+                "snapshot.failure",
+                "snapshot.results",
+                "snapshot.cell",
+            }
+            & owner.states[f"run/{found}"].keys()
+        )

@@ -1,0 +1,127 @@
+"""The extension in a real JupyterLab: a run is live in its cell and in the panel, also after the page was loaded again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e import browser
+from tests.e2e.browser import Lab
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+PICTURES = Path(__file__).resolve().parents[2] / "build" / "pictures"
+STEPS = """%%gpu --name steps
+import time
+from tqdm import tqdm
+for step in tqdm(range(600), desc="step"):
+    time.sleep(0.1)
+"""
+
+
+@pytest.fixture(scope="module")
+def own_state() -> Iterator[None]:
+    """Sessions of these tests are of nobody else, and end with them."""
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="gwb-") as folder:
+        for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+            os.environ[name] = f"{folder}/{name.lower()}"
+        try:
+            yield
+            program = Path(sys.executable).with_name("gpu-workbench")
+            subprocess.run([program, "stop", "--all"], check=True, timeout=60)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+@pytest.fixture(scope="module")
+def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    if browser.chromium() is None:
+        pytest.skip("there is no chromium here; apt-get install chromium")
+    with browser.jupyterlab(tmp_path_factory.mktemp("live")) as started:
+        cells = [new_code_cell("%load_ext gpu_workbench"), new_code_cell(STEPS)]
+        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        started.write("live.ipynb", new_notebook(cells=cells, metadata=spec), trusted=True)
+        yield started
+
+
+@pytest.fixture(scope="module")
+def page(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    folder = tmp_path_factory.mktemp("browser")
+    with browser.browser(lab, folder) as started, browser.page(started, width=1250) as page:
+        browser.open_notebook(page, lab, "live.ipynb")
+        page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        yield page
+
+
+def card(page: Page) -> Locator:
+    return page.locator(".jp-Notebook .gpuw-Card")
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep what a person would see, to be looked at."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png")
+
+
+def test_a_run_is_live_in_its_cell(page: Page) -> None:
+    expect(card(page)).to_contain_text("Running", timeout=90_000)
+    expect(card(page)).to_contain_text("step", timeout=60_000)
+    share = card(page).locator("progress")
+    before = float(share.get_attribute("value") or 0)
+    page.wait_for_function(
+        "before => Number(document.querySelector('.gpuw-Card progress').value) > before + 1", arg=before
+    )
+    expect(card(page).get_by_role("button", name="Stop")).to_be_visible()
+
+
+def test_it_is_in_the_panel_too(page: Page) -> None:
+    page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-runs')")
+    row = page.locator(".gpuw-Panel .gpuw-Row").first
+    expect(row).to_contain_text("default")
+    expect(page.locator(".gpuw-Panel .gpuw-Group:visible").first).to_have_text("Running · 1")
+    page.wait_for_timeout(1500)
+    picture(page, "live")
+    page.evaluate(
+        "() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
+    )
+    page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
+    page.wait_for_selector("#jupyterlab-splash", state="detached")
+    picture(page, "live-dark")
+    page.evaluate(
+        "() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})"
+    )
+
+
+def test_after_the_page_is_loaded_again_it_is_live_again(page: Page) -> None:
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.reload()
+    expect(card(page)).to_contain_text("Running", timeout=60_000)
+    share = card(page).locator("progress")
+    expect(share).to_be_visible(timeout=30_000)
+    before = float(share.get_attribute("value") or 0)
+    page.wait_for_function(
+        "before => Number(document.querySelector('.gpuw-Card progress')?.value) > before", arg=before
+    )
+    picture(page, "live-again")
+
+
+def test_it_is_stopped_from_the_panel(page: Page) -> None:
+    page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-runs')")
+    page.get_by_role("button", name="Stop default").click()
+    expect(card(page)).to_contain_text("Stopped", timeout=60_000)
+    expect(page.locator(".gpuw-Panel .gpuw-Group:visible").first).to_have_text("Ended · 1", timeout=30_000)
+    picture(page, "live-stopped")
+
+
+def test_nothing_was_complained_of(page: Page) -> None:
+    assert not page.complaints, page.complaints  # type: ignore[attr-defined]

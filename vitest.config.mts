@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    environment: 'jsdom',
+    globals: true,
+    isolate: false,
+    include: ['labextension/src/**/*.spec.ts'],
+    setupFiles: ['labextension/src/testing.ts'],
+    server: { deps: { inline: [/@jupyterlab\//, /@jupyter\//, /@lumino\//] } }
+  }
+});

@@ -1,0 +1,207 @@
+"""All workloads of a user on some backends, kept up to date for whoever looks: a panel, or a server with many browsers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from gpu_workbench.app.subscriptions import Subscription
+from gpu_workbench.backends.protocol import Backend
+from gpu_workbench.core.errors import RunNotFound, WorkbenchError
+from gpu_workbench.core.spec import Handle
+
+LISTING = 2.0
+"""Seconds between two looks at which workloads there are."""
+
+ENDED = 200
+"""Ended workloads that are told of, newest first, besides all that have not ended."""
+
+LINGER = 30.0
+"""Seconds for which it goes on looking after the last looker went: a page that is loaded again finds all there."""
+
+_AT_ONCE = 4
+_SETTLE = 5.0
+
+log = logging.getLogger(__name__)
+
+Listener = Callable[[str], None]
+"""Called with the id of a workload of which something has changed, or which came or went."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A backend that is looked at.
+
+    Args:
+        backend: The backend.
+        owner: Gives whose workloads are meant, as the backend knows its users.
+    """
+
+    backend: Backend
+    owner: Callable[[], Awaitable[str]]
+
+
+class Followed:
+    """One workload, and what is known of it. An ended one is read once."""
+
+    def __init__(
+        self, backend: Backend, handle: Handle, *, changed: Callable[[], None], room: asyncio.Semaphore
+    ) -> None:
+        self.handle = handle
+        self.version = 0
+        """Rises with each change."""
+        self.subscription = Subscription(backend, handle)
+        self._changed = changed
+        self._watching = asyncio.create_task(self._glance(room) if handle.ended else self._watch())
+
+    async def _watch(self) -> None:
+        while not self.subscription.over:
+            await self.subscription.changed()
+            self._news()
+        await self.subscription.settle(_SETTLE)
+        self._news()
+
+    async def _glance(self, room: asyncio.Semaphore) -> None:
+        async with room:
+            await self.subscription.settle(_SETTLE)
+            await self.subscription.close()
+            self._news()
+
+    def _news(self) -> None:
+        self.version += 1
+        self._changed()
+
+    async def close(self) -> None:
+        """Follow it no longer."""
+        self._watching.cancel()
+        await asyncio.gather(self._watching, return_exceptions=True)
+        await self.subscription.close()
+
+
+class Board:
+    """The workloads of all targets. Used in one event loop; it looks while somebody does.
+
+    Args:
+        targets: Where to look.
+        interval: Seconds between two looks at which workloads there are.
+        linger: Seconds for which it goes on looking after the last looker went.
+    """
+
+    def __init__(
+        self, targets: Sequence[Target], *, interval: float = LISTING, linger: float = LINGER
+    ) -> None:
+        self._targets = tuple(targets)
+        self._interval = interval
+        self._linger = linger
+        self._leaving: asyncio.TimerHandle | None = None
+        self._followed: dict[str, Followed] = {}
+        self._listeners: list[Listener] = []
+        self._listing: asyncio.Task[None] | None = None
+        self._listed = asyncio.Event()
+        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._one_at_a_time = asyncio.Lock()
+        self.errors: dict[str, str] = {}
+        """Backend to why its workloads cannot be listed at the moment."""
+
+    @property
+    def workloads(self) -> Mapping[str, Followed]:
+        """Those known now."""
+        return self._followed
+
+    @contextlib.contextmanager
+    def look(self, listener: Listener) -> Iterator[None]:
+        """While it lasts, all is kept up to date, and changes are told."""
+        self._listeners.append(listener)
+        if self._leaving is not None:
+            self._leaving.cancel()
+            self._leaving = None
+        if self._listing is None:
+            self._listed.clear()
+            self._listing = asyncio.create_task(self._keep_listing())
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+            if not self._listeners and self._listing is not None:
+                self._leaving = asyncio.get_running_loop().call_later(self._linger, self._leave)
+
+    def _leave(self) -> None:
+        if self._listing is not None:
+            self._listing.cancel()
+            self._listing = None
+
+    async def listed(self) -> None:
+        """Wait, while somebody looks, until it is known which workloads there are."""
+        await self._listed.wait()
+
+    async def find(self, workload_id: str) -> Followed:
+        """The workload of that id, while somebody looks.
+
+        Raises:
+            RunNotFound: there is none of this user's.
+        """
+        await self.listed()
+        if workload_id not in self._followed:
+            await self._list()
+        try:
+            return self._followed[workload_id]
+        except KeyError:
+            raise RunNotFound(f"There is no run {workload_id!r}") from None
+
+    async def _keep_listing(self) -> None:
+        try:
+            while True:
+                await self._list()
+                self._listed.set()
+                await asyncio.sleep(self._interval)
+        finally:
+            leaving, self._followed = self._followed, {}
+            await asyncio.gather(*(one.close() for one in leaving.values()))
+
+    async def _list(self) -> None:
+        async with self._one_at_a_time:
+            await self._take_stock()
+
+    async def _take_stock(self) -> None:
+        found = {
+            handle.id: (target, handle) for target in self._targets for handle in await self._handles(target)
+        }
+        for workload_id in self._followed.keys() - found.keys():
+            await self._followed.pop(workload_id).close()
+            self._tell(workload_id)
+        for workload_id, (target, handle) in found.items():
+            if workload_id not in self._followed:
+                self._followed[workload_id] = self._follow(target.backend, handle)
+                self._tell(workload_id)
+
+    async def _handles(self, target: Target) -> list[Handle]:
+        """The user's workloads there; those known before where they cannot be listed."""
+        backend = target.backend
+        try:
+            handles = await backend.list(owner=await target.owner())
+        except WorkbenchError as error:
+            self.errors[backend.name] = str(error)
+            return [one.handle for one in self._followed.values() if one.handle.backend == backend.name]
+        self.errors.pop(backend.name, None)
+        ended = [handle for handle in handles if handle.ended]
+        left_out = {handle.id for handle in ended[ENDED:]}
+        return [handle for handle in handles if handle.id not in left_out]
+
+    def _follow(self, backend: Backend, handle: Handle) -> Followed:
+        return Followed(backend, handle, changed=lambda: self._tell(handle.id), room=self._room)
+
+    def _tell(self, workload_id: str) -> None:
+        for listener in list(self._listeners):
+            listener(workload_id)
+
+    async def close(self) -> None:
+        """Follow nothing any more; the workloads go on."""
+        if self._leaving is not None:
+            self._leaving.cancel()
+        if self._listing is not None:
+            self._listing.cancel()
+            await asyncio.gather(self._listing, return_exceptions=True)
+            self._listing = None

@@ -1,0 +1,83 @@
+"""Where browsers meet what they look at: states of topics, made once for all who look."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from gpu_workbench.app.board import Board
+from gpu_workbench.core.errors import RunNotFound
+from gpu_workbench.surfaces.server.states import row, run_state
+from gpu_workbench.surfaces.server.topics import RUNS, RunTopic, State
+
+Changed = Callable[[str], None]
+"""Called with the name of a topic of which something may have changed."""
+
+
+class Hub:
+    """The topics of one server.
+
+    Args:
+        board: What they are about.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self._rows: dict[str, tuple[int, str]] = {}
+        self._runs: dict[str, tuple[int, State]] = {}
+        self._topics: dict[str, dict[str, int]] = {}
+
+    @contextlib.contextmanager
+    def look(self, changed: Changed) -> Iterator[None]:
+        """While it lasts, changes of all topics are told."""
+
+        def tell(workload: str) -> None:
+            changed(RUNS)
+            for topic in list(self._topics.get(workload, ())):
+                changed(topic)
+
+        with self.board.look(tell):
+            yield
+
+    @contextlib.contextmanager
+    def topic(self, topic: RunTopic) -> Iterator[None]:
+        """While it lasts, that topic is wanted."""
+        wanted = self._topics.setdefault(topic.workload, {})
+        wanted[str(topic)] = wanted.get(str(topic), 0) + 1
+        try:
+            yield
+        finally:
+            wanted[str(topic)] -= 1
+            if not wanted[str(topic)]:
+                del wanted[str(topic)]
+                self._runs.pop(str(topic), None)
+            if not wanted:
+                self._topics.pop(topic.workload, None)
+
+    def state(self, topic: str | RunTopic) -> State:
+        """What is known now.
+
+        Raises:
+            RunNotFound: that workload is not there any more.
+        """
+        return self._state_of_run(topic) if isinstance(topic, RunTopic) else self._state_of_list()
+
+    def _state_of_run(self, topic: RunTopic) -> State:
+        followed = self.board.workloads.get(topic.workload)
+        if followed is None:
+            raise RunNotFound(f"There is no run {topic.workload!r}")
+        version, state = self._runs.get(str(topic), (-1, {}))
+        if version != followed.version:
+            version, state = followed.version, run_state(followed, topic.run)
+            self._runs[str(topic)] = version, state
+        return state
+
+    def _state_of_list(self) -> State:
+        rows = {}
+        for workload, followed in self.board.workloads.items():
+            version, text = self._rows.get(workload, (-1, ""))
+            if version != followed.version:
+                version, text = followed.version, row(followed)
+            rows[workload] = version, text
+        self._rows = rows
+        return {workload: text for workload, (_, text) in rows.items()}
