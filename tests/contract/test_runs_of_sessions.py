@@ -44,6 +44,18 @@ def test_its_results_come_to_another_notebook(other: Notebook) -> None:
     assert "gave no results" in other.run("%gpu result second").error
 
 
+def test_the_output_so_far_is_shown_of_a_run_that_prints_without_a_pause(
+    nb: Notebook, other: Notebook
+) -> None:
+    running = nb.begin(
+        "%%gpu --name chatty\nimport time\nwhile True: print('.', flush=True); time.sleep(0.01)"
+    )
+    nb.shows(running, ".\n.\n.\n")
+    assert other.check("%gpu logs chatty", limit=30).stream().startswith(".\n.\n")
+    other.check("%gpu stop chatty")
+    assert nb.end(running).error.startswith("KeyboardInterrupt")
+
+
 def test_it_is_followed_and_stopped_and_its_session_goes_on(nb: Notebook, other: Notebook) -> None:
     running = nb.begin(
         "%%gpu --name long\nkept = 1; print('begun', flush=True)\nimport time; time.sleep(600)"

@@ -55,6 +55,8 @@ class Replay:
                 return
             written = [entry.event for entry in batch if isinstance(entry.event, OutputWritten)]
             yield [event for event in written if self._run in ("", event.run)]
+            if not follow and batch and self.subscription.at_end(batch[-1].cursor):
+                return  # a run that prints without a pause would never be done
 
     async def _from_the_log(self) -> list[OutputWritten]:
         """What the container printed: all that is left where the journal went with its agent."""

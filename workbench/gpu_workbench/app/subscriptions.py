@@ -187,11 +187,12 @@ class Subscription:
     @property
     def caught_up(self) -> bool:
         """Whether the journal was read to where it ended when the connection was made."""
-        return (
-            self._target is not None
-            and self._cursor.epoch == self._target.epoch
-            and self._cursor.n >= self._target.n
-        )
+        return self.at_end(self._cursor)
+
+    def at_end(self, cursor: Cursor) -> bool:
+        """Whether that place is where the journal ended when the connection was made, or later."""
+        target = self._target
+        return target is not None and cursor.epoch == target.epoch and cursor.n >= target.n
 
     @property
     def last_run(self) -> str | None:
