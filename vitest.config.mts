@@ -7,6 +7,21 @@ export default defineConfig({
     isolate: false,
     include: ['labextension/src/**/*.spec.ts'],
     setupFiles: ['labextension/src/testing.ts'],
-    server: { deps: { inline: [/@jupyterlab\//, /@jupyter\//, /@lumino\//] } }
+    server: {
+      deps: {
+        inline: [
+          /@jupyterlab\//,
+          /@jupyter\//,
+          /@lumino\//,
+          /@microsoft\//,
+          /@codemirror\//,
+          /@lezer\//,
+          /yjs/,
+          /lib0/,
+          /y-protocols/,
+          /exenv-es6/
+        ]
+      }
+    }
   }
 });

@@ -3,9 +3,10 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { client } from './plugins/client';
+import { outputs } from './plugins/outputs';
 import { panel } from './plugins/panel';
 import { renderer } from './plugins/renderer';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [client, renderer, panel];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [client, renderer, outputs, panel];
 
 export default plugins;

@@ -1,10 +1,11 @@
 /** What the plugins know of each other. */
 
+import type { IOutput } from '@jupyterlab/nbformat';
 import { Token } from '@lumino/coreutils';
 import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 
-import type { Row, Snapshot } from './wire';
+import type { Row, Snapshot, TargetState } from './wire';
 
 /** Whether the server answers, and since when it does not. */
 export type Connection =
@@ -18,6 +19,14 @@ export type Known<T> =
   | { readonly kind: 'waiting' }
   | { readonly kind: 'value'; readonly value: T }
   | { readonly kind: 'error'; readonly message: string };
+
+/** A run's output from its journal. */
+export interface Written {
+  readonly outputs: readonly IOutput[];
+
+  /** Its view, as the notebook would have it after these outputs. */
+  readonly view: IOutput;
+}
 
 /** Called with each new state of a topic. */
 export type Listener<T> = (known: Known<T>) => void;
@@ -38,6 +47,15 @@ export interface IRuns {
 
   /** Follow the list of all workloads, until the result is disposed. */
   followAll(listener: Listener<ReadonlyMap<string, Row>>): IDisposable;
+
+  /** Follow which backends are looked at and what is wrong with them, until the result is disposed. */
+  followTargets(listener: Listener<ReadonlyMap<string, TargetState>>): IDisposable;
+
+  /** What a run has written, as a notebook has it. Rejects with the server's own sentence. */
+  outputs(workload: string, run: string): Promise<Written>;
+
+  /** Interrupt one run in a session, which keeps all it has. Rejects with the server's own sentence. */
+  interrupt(workload: string, run: string): Promise<void>;
 
   /** End a workload and release its GPUs. Rejects with the server's own sentence. */
   stop(workload: string): Promise<void>;

@@ -206,3 +206,9 @@ export interface Row {
   readonly simulated?: boolean;
   readonly ending?: Ending | null;
 }
+
+/** A backend that is looked at. */
+export interface TargetState {
+  readonly name: string;
+  readonly error?: string;
+}

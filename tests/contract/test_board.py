@@ -108,6 +108,7 @@ async def test_what_cannot_be_listed_stays_and_the_reason_is_said(
         await seen.until(lambda: followed.subscription.ready)
         await asyncio.sleep(3 * 0.2)  # it asks again meanwhile
         assert board.errors == {place.name: "The cluster is away"}
+        assert seen.told.count("") == 1, "told once, and not at each attempt"
         assert board.workloads[handle.id] is followed
         cut.cut = False
         await place.backend().stop(handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def nb(folder: Path) -> Iterator[Notebook]:
     with notebook(folder) as made:
-        made.check("%%gpu\nprint('up')")
+        made.check("%%gpu --name shown\nprint('up')\n6 * 7")
         yield made
 
 
@@ -114,6 +115,13 @@ async def test_a_new_session_comes_into_the_list_and_goes_to_the_ended(server: S
         status, _ = await ask(server, "POST", f"runs/{new}/stop")
         assert status == 200
         await seen.until(lambda states: states["runs"][new]["phase"] == "Stopped")
+
+
+async def test_which_backends_are_looked_at_is_a_topic(server: Server) -> None:
+    async with tab(server) as seen:
+        await seen.subscribe("targets")
+        await seen.until(lambda states: "targets" in states)
+        assert seen.states["targets"] == {"local": {"name": "local"}}
 
 
 async def test_what_is_unknown_is_one_clear_error(server: Server) -> None:
@@ -204,6 +212,25 @@ async def test_a_guest_reads_and_does_nothing(shared: Server, method: str, path:
     else:
         assert status == 200
         assert not {"snapshot.failure", "snapshot.results", "snapshot.cell"} & form.keys()
+
+
+async def test_a_runs_output_is_a_notebooks_and_its_owners_alone(shared: Server, folder: Path) -> None:
+    found = await session_id(shared, **{"x-user": "ada"})
+    (journal,) = (folder / ".state" / "local" / found / "state" / "journal").glob("*.ndjson")
+    run = next(form["run"] for form in map(json.loads, journal.read_text().splitlines()) if form.get("run"))
+    status, form = await ask(shared, "GET", f"runs/{found}/outputs/{run}", **{"x-user": "ada"})
+    assert status == 200
+    first, second = form["outputs"]  # type: ignore[misc]
+    assert (first["output_type"], first["text"]) == ("stream", "up\n")
+    assert (second["output_type"], second["data"]) == ("execute_result", {"text/plain": "42"})
+    assert (form["characters"], form["complete"]) == ({"stdout": 3}, True)
+    view = form["view"]["data"]["application/vnd.gpu-workbench.run+json"]  # type: ignore[index,call-overload]
+    assert view["snapshot"]["phase"] == "Succeeded"
+    assert view["snapshot"]["saved"] == "summary"
+    status, form = await ask(shared, "GET", f"runs/{found}/outputs/{run}", **{"x-user": "bob"})
+    assert (status, form["error"]) == (403, "PermissionDenied")
+    status, form = await ask(shared, "GET", f"runs/{found}/outputs/nobody", **{"x-user": "ada"})
+    assert (status, form["error"]) == (404, "RunNotFound")
 
 
 async def test_the_owner_by_name_may_act(shared: Server) -> None:

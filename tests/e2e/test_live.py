@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,9 @@ PICTURES = Path(__file__).resolve().parents[2] / "build" / "pictures"
 STEPS = """%%gpu --name steps
 import time
 from tqdm import tqdm
-for step in tqdm(range(600), desc="step"):
+for step in tqdm(range(3000), desc="step"):
+    if step % 10 == 0:
+        print("line", step, flush=True)
     time.sleep(0.1)
 """
 
@@ -48,7 +51,10 @@ def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     if browser.chromium() is None:
         pytest.skip("there is no chromium here; apt-get install chromium")
     with browser.jupyterlab(tmp_path_factory.mktemp("live")) as started:
-        cells = [new_code_cell("%load_ext gpu_workbench"), new_code_cell(STEPS)]
+        cells = [
+            new_code_cell("%load_ext gpu_workbench\nimport os; print('kernel', os.getpid())"),
+            new_code_cell(STEPS),
+        ]
         spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         started.write("live.ipynb", new_notebook(cells=cells, metadata=spec), trusted=True)
         yield started
@@ -113,12 +119,41 @@ def test_after_the_page_is_loaded_again_it_is_live_again(page: Page) -> None:
         "before => Number(document.querySelector('.gpuw-Card progress')?.value) > before", arg=before
     )
     picture(page, "live-again")
+    written = page.locator(
+        ".jp-Notebook .jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stdout']"
+    )
+    for line in ("line 0", "line 10", "line 150"):  # from its beginning, and on while it runs
+        expect(written.filter(has_text=line).first).to_be_visible(timeout=60_000)
+
+
+def test_its_own_stop_button_interrupts_the_cell_and_the_session_stays(page: Page) -> None:
+    card(page).get_by_role("button", name="Stop").click()
+    expect(card(page)).to_contain_text("Stopped", timeout=60_000)
+    page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-runs')")
+    expect(page.locator(".gpuw-Panel .gpuw-Row").first).to_contain_text("idle", timeout=30_000)
+    expect(page.locator(".jp-Notebook .jp-OutputArea").last).to_contain_text(
+        "KeyboardInterrupt", timeout=30_000
+    )
+    picture(page, "live-interrupted")
+
+
+def test_when_the_kernel_is_killed_its_output_goes_on(page: Page) -> None:
+    page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    written = page.locator(
+        ".jp-Notebook .jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stdout']"
+    )
+    expect(written.filter(has_text="line 20").first).to_be_visible(timeout=60_000)
+    said = page.locator(".jp-Notebook .jp-OutputArea").first.inner_text()
+    os.kill(int(said.split()[-1]), signal.SIGKILL)
+    page.locator(".jp-Dialog button").first.click(timeout=60_000)  # JupyterLab says that it starts another kernel
+    expect(written.filter(has_text="line 100").first).to_be_visible(timeout=60_000)
+    expect(written.filter(has_text="line 20").first).to_be_visible()
+    picture(page, "live-without-kernel")
 
 
 def test_it_is_stopped_from_the_panel(page: Page) -> None:
     page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-runs')")
     page.get_by_role("button", name="Stop default").click()
-    expect(card(page)).to_contain_text("Stopped", timeout=60_000)
     expect(page.locator(".gpuw-Panel .gpuw-Group:visible").first).to_have_text("Ended · 1", timeout=30_000)
     picture(page, "live-stopped")
 

@@ -7,14 +7,15 @@ import type { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 import type { ISignal } from '@lumino/signaling';
 
-import type { Connection, IRuns, Known, Listener } from '../tokens';
-import type { Row, Snapshot } from '../wire';
+import type { Connection, IRuns, Known, Listener, Written } from '../tokens';
+import type { Row, Snapshot, TargetState } from '../wire';
 import { pause } from './backoff';
 import { isMembers, nested, parse, Topic } from './topic';
 import type { Members } from './topic';
 
 const BASE = 'gpu-workbench/api';
 const ALL = 'runs';
+const TARGETS = 'targets';
 
 interface Followed {
   topic: Topic;
@@ -55,10 +56,24 @@ export class Runs implements IRuns, IDisposable {
 
   followAll(listener: Listener<ReadonlyMap<string, Row>>): IDisposable {
     return this._follow(ALL, known => {
-      listener(
-        mapped(known, members => new Map(Object.entries(members) as unknown as [string, Row][]))
-      );
+      listener(mapped(known, byName<Row>));
     });
+  }
+
+  followTargets(listener: Listener<ReadonlyMap<string, TargetState>>): IDisposable {
+    return this._follow(TARGETS, known => {
+      listener(mapped(known, byName<TargetState>));
+    });
+  }
+
+  async outputs(workload: string, run: string): Promise<Written> {
+    const [one, other] = [encodeURIComponent(workload), encodeURIComponent(run)];
+    const reply = await this._checked(await this._request(`runs/${one}/outputs/${other}`, {}));
+    return (await reply.json()) as Written;
+  }
+
+  interrupt(workload: string, run: string): Promise<void> {
+    return this._post(`runs/${encodeURIComponent(workload)}/interrupt`, { run, grade: 1 });
   }
 
   stop(workload: string): Promise<void> {
@@ -189,12 +204,16 @@ export class Runs implements IRuns, IDisposable {
   }
 
   private async _post(path: string, form: Members): Promise<void> {
-    const reply = await this._request(path, { method: 'POST', body: JSON.stringify(form) });
+    await this._checked(await this._request(path, { method: 'POST', body: JSON.stringify(form) }));
+  }
+
+  private async _checked(reply: Response): Promise<Response> {
     if (!reply.ok) {
       const said: unknown = await reply.json().catch(() => null);
       const message = isMembers(said) ? said.message : null;
       throw new Error(typeof message === 'string' ? message : `The server answers ${reply.status}`);
     }
+    return reply;
   }
 
   private _request(path: string, init: RequestInit): Promise<Response> {
@@ -215,4 +234,8 @@ export class Runs implements IRuns, IDisposable {
 
 function mapped<T>(known: Known<Members>, read: (members: Members) => T): Known<T> {
   return known.kind === 'value' ? { kind: 'value', value: read(known.value) } : known;
+}
+
+function byName<T>(members: Members): ReadonlyMap<string, T> {
+  return new Map(Object.entries(members) as [string, T][]);
 }

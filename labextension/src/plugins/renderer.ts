@@ -4,7 +4,8 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
 import { IRuns } from '../tokens';
-import { MIME_TYPE, RunView } from '../views/output';
+import { MIME_TYPE } from '../models/snapshot';
+import { RunView } from '../views/output';
 
 export const renderer: JupyterFrontEndPlugin<void> = {
   id: '@gpu-workbench/labextension:renderer',

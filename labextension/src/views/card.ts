@@ -8,6 +8,8 @@ import { Sparkline } from './sparkline';
 
 /** What a card can do; a card without it only shows. */
 export interface Actions {
+  /** What "Stop" does here. */
+  readonly stopTitle: string;
   stop(): Promise<void>;
   keep(seconds: number): Promise<void>;
 }
@@ -52,6 +54,7 @@ export class Card {
         .filter(Boolean)
         .map(text => h('div', text.startsWith('▲') ? 'gpuw-Note' : 'gpuw-Quiet', text))
     );
+    this._body.hidden = done && this._lines.childElementCount === 0;
     this._draw(ended(phase) ? null : (shown.chart ?? null));
     const figures = bill(shown).map(text => h('span', '', text));
     this._bill.replaceChildren(...(done ? figures : []));
@@ -76,7 +79,7 @@ export class Card {
     this._wanted = wanted.join();
     const made = wanted.map(label =>
       label === 'Stop'
-        ? button(label, 'End it and release its GPUs', () => void this._do(actions?.stop()))
+        ? button(label, actions?.stopTitle ?? '', () => void this._do(actions?.stop()))
         : button(
             label,
             'Put off the end of the idle session',

@@ -2,9 +2,10 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { DisposableDelegate } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 
-import type { Connection, IRuns, Known, Listener } from '../tokens';
+import type { Connection, IRuns, Known, Listener, Written } from '../tokens';
 import type { Snapshot } from '../wire';
-import { MIME_TYPE, RunView } from './output';
+import { MIME_TYPE } from '../models/snapshot';
+import { RunView } from './output';
 
 /** Runs that say what the test wants, and note what was asked of them. */
 class Said implements IRuns {
@@ -26,6 +27,19 @@ class Said implements IRuns {
 
   followAll(): DisposableDelegate {
     return new DisposableDelegate(() => undefined);
+  }
+
+  outputs(): Promise<Written> {
+    return Promise.reject(new Error('Nothing was written'));
+  }
+
+  followTargets(): DisposableDelegate {
+    return new DisposableDelegate(() => undefined);
+  }
+
+  interrupt(workload: string, run: string): Promise<void> {
+    this.asked.push(`interrupt ${workload}/${run}`);
+    return Promise.resolve();
   }
 
   stop(workload: string): Promise<void> {
@@ -107,11 +121,18 @@ it('stops the run, and says why it could not be kept', async () => {
   runs.say({ kind: 'value', value: snapshot({ word: 'Idle' }) });
   const [keep, stop] = [...view.node.querySelectorAll('button')];
   stop?.click();
-  expect(runs.asked).toContain('stop abc');
+  expect(runs.asked).toContain('interrupt abc/run-1');
   keep?.click();
   await vi.waitFor(() => {
     expect(text()).toContain('It is over');
   });
+});
+
+it('ends a run that is no part of a session', async () => {
+  await view.renderModel(model(snapshot({ kind: 'job' })));
+  runs.say({ kind: 'value', value: snapshot({ kind: 'job' }) });
+  view.node.querySelector('button')?.click();
+  expect(runs.asked).toContain('stop abc');
 });
 
 it('offers nothing to a guest', async () => {

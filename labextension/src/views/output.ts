@@ -4,17 +4,12 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { IDisposable } from '@lumino/disposable';
 import { Widget } from '@lumino/widgets';
 
-import { isMembers } from '../models/topic';
+import { MIME_TYPE, snapshotOf } from '../models/snapshot';
 import type { IRuns, Known } from '../tokens';
 import type { Snapshot } from '../wire';
 import { Card } from './card';
 import type { Actions } from './card';
 import { ended } from './phases';
-
-export const MIME_TYPE = 'application/vnd.gpu-workbench.run+json';
-
-/** The newest version of the data that is understood here. */
-export const VERSION = 1;
 
 /**
  * Draws the bundle's snapshot; of a trusted notebook it follows the run as well while that goes on.
@@ -92,8 +87,13 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
   }
 
   private _actions(found: Snapshot): Actions {
+    const inSession = found.run !== '' && (found.snapshot.kind ?? 'session') === 'session';
     return {
-      stop: () => this._runs.stop(found.id),
+      stopTitle: inSession
+        ? 'Interrupt the cell; its session keeps what it has'
+        : 'End it and release its GPUs',
+      stop: () =>
+        inSession ? this._runs.interrupt(found.id, found.run) : this._runs.stop(found.id),
       keep: seconds => this._runs.keep(found.id, seconds)
     };
   }
@@ -104,20 +104,6 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
   private _known: Known<Snapshot> = { kind: 'waiting' };
   private _following: IDisposable | null = null;
   private _topic = '';
-}
-
-/** The bundle's data, as far as it is what this version draws. */
-export function snapshotOf(data: unknown): Snapshot | null {
-  if (!isMembers(data) || data.version !== VERSION) {
-    return null;
-  }
-  const { id, run, where, snapshot } = data;
-  return typeof id === 'string' &&
-    typeof run === 'string' &&
-    isMembers(where) &&
-    isMembers(snapshot)
-    ? (data as unknown as Snapshot)
-    : null;
 }
 
 function clock(at: number): string {

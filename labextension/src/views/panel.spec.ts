@@ -2,8 +2,8 @@ import { DisposableDelegate } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 import { Widget } from '@lumino/widgets';
 
-import type { Connection, IRuns, Known, Listener } from '../tokens';
-import type { Row } from '../wire';
+import type { Connection, IRuns, Known, Listener, Written } from '../tokens';
+import type { Row, TargetState } from '../wire';
 import { RunsPanel } from './panel';
 
 type Rows = ReadonlyMap<string, Row>;
@@ -15,6 +15,7 @@ class Said implements IRuns {
   mayAct = true;
   asked: string[] = [];
   listener: Listener<Rows> | null = null;
+  targets: Listener<ReadonlyMap<string, TargetState>> | null = null;
 
   follow(): DisposableDelegate {
     return new DisposableDelegate(() => undefined);
@@ -27,6 +28,19 @@ class Said implements IRuns {
     return new DisposableDelegate(() => {
       this.asked.push('leave');
     });
+  }
+
+  outputs(): Promise<Written> {
+    return Promise.reject(new Error('Nothing was written'));
+  }
+
+  followTargets(listener: Listener<ReadonlyMap<string, TargetState>>): DisposableDelegate {
+    this.targets = listener;
+    return new DisposableDelegate(() => undefined);
+  }
+
+  interrupt(): Promise<void> {
+    return Promise.resolve();
   }
 
   stop(workload: string): Promise<void> {
@@ -132,4 +146,12 @@ it.each(['<img src=x onerror=alert(1)>', '<script>alert(1)</script>'])('shows %s
   runs.say(row('x', { name: bad, answer: bad, image: bad, gpus: bad }));
   expect(panel.node.querySelector('img, script')).toBeNull();
   expect(names()).toEqual([bad]);
+});
+
+it('says which backend cannot be asked, and why', () => {
+  const target = { name: 'kubernetes', error: 'The cluster is away' };
+  runs.targets?.({ kind: 'value', value: new Map([['kubernetes', target]]) });
+  expect(panel.node.textContent).toContain('kubernetes: The cluster is away');
+  runs.targets?.({ kind: 'value', value: new Map([['kubernetes', { name: 'kubernetes' }]]) });
+  expect(panel.node.textContent).not.toContain('away');
 });

@@ -1,6 +1,6 @@
 /** The side panel: every run of the user, what runs first, then what waits, then what has ended. */
 
-import type { IDisposable } from '@lumino/disposable';
+import { DisposableSet } from '@lumino/disposable';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
@@ -31,6 +31,7 @@ export class RunsPanel extends Widget {
       h('h2', 'gpuw-PanelTitle', 'GPU runs'),
       this._search,
       this._note,
+      this._wrong,
       ...this._groups.flatMap(({ heading, list }) => [heading, list])
     );
   }
@@ -38,10 +39,24 @@ export class RunsPanel extends Widget {
   protected override onAfterShow(message: Message): void {
     super.onAfterShow(message);
     this._runs.connectionChanged.connect(this._draw, this);
-    this._following ??= this._runs.followAll(known => {
-      this._known = known;
-      this._draw();
-    });
+    if (this._following === null) {
+      this._following = new DisposableSet();
+      this._following.add(
+        this._runs.followAll(known => {
+          this._known = known;
+          this._draw();
+        })
+      );
+      this._following.add(
+        this._runs.followTargets(known => {
+          const targets = known.kind === 'value' ? [...known.value.values()] : [];
+          const wrong = targets.filter(target => target.error != null && target.error !== '');
+          this._wrong.replaceChildren(
+            ...wrong.map(target => h('p', 'gpuw-Note', `${target.name}: ${target.error ?? ''}`))
+          );
+        })
+      );
+    }
   }
 
   protected override onBeforeHide(message: Message): void {
@@ -129,6 +144,7 @@ export class RunsPanel extends Widget {
 
   private readonly _runs: IRuns;
   private readonly _search = document.createElement('input');
+  private readonly _wrong = h('div', '');
   private readonly _note = h('p', 'gpuw-PanelNote');
   private readonly _rows = new Map<string, RowView>();
   private readonly _groups = GROUPS.map(([title, belongs, limit]) => {
@@ -137,5 +153,5 @@ export class RunsPanel extends Widget {
     return { title, belongs, limit, list, heading: h('h3', 'gpuw-Group') };
   });
   private _known: Known<ReadonlyMap<string, Row>> = { kind: 'waiting' };
-  private _following: IDisposable | null = null;
+  private _following: DisposableSet | null = null;
 }

@@ -49,7 +49,8 @@ class Place:
         return members(self.cluster.api.call("GET", f"{group}{place}/{kind}?labelSelector={labels}"), "items")
 
     def facts(self, job: str = JOB) -> Facts:
-        """What the API server says now of one Job and all that bears on it."""
+        """What the API server says now of one Job and all that bears on it; what is told of is there when it was told."""
+        told = sorted(self.list("events"), key=_time)
         pods = self.list("pods", labels=f"job-name={job}")
         jobs = [item for item in self.list("jobs") if name_of(item) == job]
         names = {job, *map(name_of, pods)}
@@ -59,7 +60,7 @@ class Place:
             pods=pods,
             events=tuple(
                 event
-                for event in sorted(self.list("events"), key=_time)
+                for event in told
                 if text(event, "involvedObject", "name") in names
                 or text(event, "involvedObject", "kind") == "PersistentVolumeClaim"
                 or text(event, "involvedObject", "name").startswith(f"{job}-")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 
+from gpu_workbench.core.objects import at
 from gpu_workbench.core.spec import WorkloadSpec
 from gpu_workbench.core.wire import Json, JsonObject
 
@@ -96,19 +99,31 @@ def admission_policy(place: Place) -> Iterator[WorkloadSpec]:
         },
     )
     try:
-        _until_denied(place)
+        _until_denied(place, str(rule["message"]))
         place.create(sleeper(place))
         yield spec()
     finally:
         place.kubectl("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", name)
 
 
-def _until_denied(place: Place) -> None:
-    """A new policy takes a moment until the API server goes by it; nothing says when."""
+def _until_denied(place: Place, message: str) -> None:
+    """A new policy takes a moment until the API server goes by it; nothing says when.
+
+    What is asked for is a pod that nothing else refuses: Pod Security would say no before the policy is asked.
+    """
+    template = at(sleeper(place), "spec", "template")
+    assert isinstance(template, dict)
+    labels = at(template, "metadata", "labels")
+    metadata: JsonObject = {"name": "probe", "labels": labels}
+    probe = json.dumps({"apiVersion": "v1", "kind": "Pod", **template, "metadata": metadata})
+    command = place.cluster.command("-n", place.namespace, "create", "--dry-run=server", "-f", "-")
+    said = ""
     for _ in range(100):
-        if not place.kubectl("run", "probe", "--image=x", "--dry-run=server", "-o", "name", check=False):
+        ended = subprocess.run(command, input=probe, capture_output=True, text=True, check=False, timeout=60)
+        said = ended.stdout + ended.stderr
+        if message in said:
             return
-    raise AssertionError("the policy never came into force")
+    raise AssertionError(f"the policy never came into force: {said}")
 
 
 @case("serviceaccount")

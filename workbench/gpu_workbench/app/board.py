@@ -28,7 +28,7 @@ _SETTLE = 5.0
 log = logging.getLogger(__name__)
 
 Listener = Callable[[str], None]
-"""Called with the id of a workload of which something has changed, or which came or went."""
+"""Called with the id of a workload that has changed, came or went; with nothing where it is about the targets."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,11 @@ class Board:
         """Backend to why its workloads cannot be listed at the moment."""
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the backends that are looked at."""
+        return tuple(target.backend.name for target in self._targets)
+
+    @property
     def workloads(self) -> Mapping[str, Followed]:
         """Those known now."""
         return self._followed
@@ -183,12 +188,22 @@ class Board:
         try:
             handles = await backend.list(owner=await target.owner())
         except WorkbenchError as error:
-            self.errors[backend.name] = str(error)
+            self._say(backend.name, str(error))
             return [one.handle for one in self._followed.values() if one.handle.backend == backend.name]
-        self.errors.pop(backend.name, None)
+        self._say(backend.name, "")
         ended = [handle for handle in handles if handle.ended]
         left_out = {handle.id for handle in ended[ENDED:]}
         return [handle for handle in handles if handle.id not in left_out]
+
+    def _say(self, backend: str, error: str) -> None:
+        """Remember what is wrong with a backend, and tell it where that is news."""
+        if self.errors.get(backend, "") == error:
+            return
+        if error:
+            self.errors[backend] = error
+        else:
+            del self.errors[backend]
+        self._tell("")
 
     def _follow(self, backend: Backend, handle: Handle) -> Followed:
         return Followed(backend, handle, changed=lambda: self._tell(handle.id), room=self._room)

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.core.explain import explain
 from gpu_workbench.core.facts import Explanation
-from gpu_workbench.surfaces.view.model import Snapshot
-from gpu_workbench.surfaces.view.snapshot import snapshot
+from gpu_workbench.surfaces.view.model import Published, Snapshot
+from gpu_workbench.surfaces.view.snapshot import NOTHING_PUBLISHED, snapshot
 from gpu_workbench.surfaces.where import where_of
 
 SETTLE = 2.0
@@ -32,8 +32,19 @@ def explanation_of(subscription: Subscription) -> Explanation | None:
     return explain(facts, spec=subscription.handle.spec) if facts is not None else None
 
 
-def snapshot_of(subscription: Subscription, run: str = "") -> Snapshot:
-    """What is known of the workload now, or of one run of a session."""
+def snapshot_of(
+    subscription: Subscription,
+    run: str = "",
+    *,
+    saved: str = "full",
+    published: Published = NOTHING_PUBLISHED,
+) -> Snapshot:
+    """What is known of the workload now, or of one run of a session.
+
+    Args:
+        saved: How much of it may be kept in a notebook file: ``summary``, ``full`` or ``none``.
+        published: How much of the run's output stands in the cell already.
+    """
     from dataclasses import replace
 
     workload = subscription.workload
@@ -44,5 +55,6 @@ def snapshot_of(subscription: Subscription, run: str = "") -> Snapshot:
         run or subscription.last_run,
         where=where_of(subscription.handle, workload),
         explanation=explanation_of(subscription),
-        saved="full",
+        saved=saved,
+        published=published,
     )

@@ -36,7 +36,8 @@ class WorkbenchApp(ExtensionApp):
         found = configuration.load(project=root, flags={}, used={})
         names = dict.fromkeys(("local", found.settings.backend))
         self._backends = [make_backend(name, config=found) for name in names]
-        self.hub = Hub(Board([Target(backend, _owner_of(backend)) for backend in self._backends]))
+        board = Board([Target(backend, _owner_of(backend)) for backend in self._backends])
+        self.hub = Hub(board, saved=found.settings.saved)
 
     def initialize_handlers(self) -> None:
         """Add the routes; the server's base URL is put before them."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 from gpu_workbench.app.board import Board
 from gpu_workbench.core.errors import RunNotFound
-from gpu_workbench.surfaces.server.states import row, run_state
-from gpu_workbench.surfaces.server.topics import RUNS, RunTopic, State
+from gpu_workbench.surfaces.server.states import row, run_state, target
+from gpu_workbench.surfaces.server.topics import RUNS, TARGETS, RunTopic, State
 
 Changed = Callable[[str], None]
 """Called with the name of a topic of which something may have changed."""
@@ -19,10 +19,12 @@ class Hub:
 
     Args:
         board: What they are about.
+        saved: How much of a view may be kept in a notebook file: ``summary``, ``full`` or ``none``.
     """
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, *, saved: str) -> None:
         self.board = board
+        self.saved = saved
         self._rows: dict[str, tuple[int, str]] = {}
         self._runs: dict[str, tuple[int, State]] = {}
         self._topics: dict[str, dict[str, int]] = {}
@@ -32,7 +34,7 @@ class Hub:
         """While it lasts, changes of all topics are told."""
 
         def tell(workload: str) -> None:
-            changed(RUNS)
+            changed(RUNS if workload else TARGETS)
             for topic in list(self._topics.get(workload, ())):
                 changed(topic)
 
@@ -60,7 +62,11 @@ class Hub:
         Raises:
             RunNotFound: that workload is not there any more.
         """
-        return self._state_of_run(topic) if isinstance(topic, RunTopic) else self._state_of_list()
+        if isinstance(topic, RunTopic):
+            return self._state_of_run(topic)
+        if topic == TARGETS:
+            return {name: target(name, self.board.errors.get(name, "")) for name in self.board.targets}
+        return self._state_of_list()
 
     def _state_of_run(self, topic: RunTopic) -> State:
         followed = self.board.workloads.get(topic.workload)

@@ -12,13 +12,19 @@ from tornado import web
 
 from gpu_workbench.__about__ import __version__
 from gpu_workbench.app.board import Followed
+from gpu_workbench.app.replay import Replay
 from gpu_workbench.app.stopping import stop
-from gpu_workbench.core.errors import PermissionDenied, UsageError, WorkbenchError
+from gpu_workbench.core.errors import PermissionDenied, RunNotFound, UsageError, WorkbenchError
+from gpu_workbench.core.model import RunState
 from gpu_workbench.core.wire import JsonObject
+from gpu_workbench.surfaces.picture import snapshot_of
 from gpu_workbench.surfaces.server.errors import form_of, status_of
 from gpu_workbench.surfaces.server.hub import Hub
+from gpu_workbench.surfaces.server.outputs import NotebookOutputs, as_form
 from gpu_workbench.surfaces.server.permissions import ACT, PRIVATE, READ, RESOURCE, allowed, is_owner
 from gpu_workbench.surfaces.server.topics import RUNS, RunTopic, State
+from gpu_workbench.surfaces.view.bundle import bundle
+from gpu_workbench.surfaces.view.model import Published
 
 WIRE = 1
 """Version of what is said here and on the WebSocket."""
@@ -129,6 +135,38 @@ class OneRun(Endpoint):
             return self.seen(self._hub.state(RunTopic(workload)))
 
 
+class Outputs(Endpoint):
+    """What one run has written, as a notebook has it."""
+
+    @web.authenticated
+    @allowed(READ)
+    @answers
+    async def get(self, workload: str, run: str) -> JsonObject:
+        """``GET runs/ID/outputs/RUN``; for the owner alone."""
+        self.for_owner()
+        with self._hub.look(_nobody):
+            followed = await self._hub.board.find(workload)
+            state = followed.subscription.workload.runs.get(run)
+            if state is None:
+                raise RunNotFound(f"There is no run {run!r} in {workload}")
+            replay = await Replay.begin(followed.subscription.backend, followed.handle, run)
+            found = NotebookOutputs()
+            try:
+                async for written in replay.outputs(follow=False):
+                    found.take(written)
+            finally:
+                await replay.close()
+            form = as_form(found, characters=state.characters)
+            return {**form, "view": self._view(followed, state, found)}
+
+    def _view(self, followed: Followed, state: RunState, found: NotebookOutputs) -> JsonObject:
+        """The run's view as the notebook would have it after these outputs."""
+        published = Published(characters=found.characters, displays=state.displays)
+        shown = snapshot_of(followed.subscription, state.id, saved=self._hub.saved, published=published)
+        data, metadata = bundle(shown, final=state.phase.ended)
+        return {"output_type": "display_data", "data": data, "metadata": metadata}
+
+
 class Action(Endpoint):
     """Something done to a workload."""
 
@@ -177,5 +215,6 @@ def routes() -> list[tuple[str, type[Endpoint]]]:
         (rf"{base}/hello", Hello),
         (rf"{base}/runs", Runs),
         (rf"{base}/runs/{one}", OneRun),
+        (rf"{base}/runs/{one}/outputs/{one}", Outputs),
         (rf"{base}/runs/{one}/({'|'.join(_ACTIONS)})", Action),
     ]

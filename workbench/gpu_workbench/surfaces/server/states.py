@@ -55,6 +55,23 @@ def run_state(followed: Followed, run: str) -> State:
     return {name: _text(value) for name, value in members.items()}
 
 
+@dataclass(frozen=True)
+class TargetState:
+    """A backend that is looked at.
+
+    Args:
+        error: Why its workloads cannot be listed at the moment; empty while they can.
+    """
+
+    name: str
+    error: str = ""
+
+
+def target(name: str, error: str) -> str:
+    """A backend, as JSON."""
+    return _text(encode_fields(TargetState(name, error)))
+
+
 def row(followed: Followed) -> str:
     """A workload's row in the panel, as JSON."""
     found, handle = snapshot_of(followed.subscription), followed.handle

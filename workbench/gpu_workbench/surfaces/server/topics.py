@@ -16,6 +16,9 @@ State = Mapping[str, str]
 RUNS = "runs"
 """The topic with a row for each workload."""
 
+TARGETS = "targets"
+"""The topic with a member for each backend that is looked at."""
+
 _ID_LENGTH = 64
 
 
@@ -32,8 +35,8 @@ class RunTopic:
 
 def parse_topic(text: object) -> str | RunTopic | None:
     """The topic of that name; ``None`` for what is none."""
-    if text == RUNS:
-        return RUNS
+    if text in (RUNS, TARGETS):
+        return str(text)
     if not isinstance(text, str):
         return None
     kind, _, rest = text.partition("/")

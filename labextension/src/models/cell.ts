@@ -1,0 +1,37 @@
+/** What a cell has of a run's output, and how it is given the rest. */
+
+import type { ICodeCellModel } from '@jupyterlab/cells';
+import { isStream } from '@jupyterlab/nbformat';
+
+import { MIME_TYPE, snapshotOf } from './snapshot';
+import type { Written } from '../tokens';
+import type { Snapshot } from '../wire';
+
+/** The run whose view stands in a cell's outputs; the last, where there are several. */
+export function runOf(cell: ICodeCellModel): Snapshot | null {
+  for (let index = cell.outputs.length - 1; index >= 0; index--) {
+    const found = snapshotOf(cell.outputs.get(index).data[MIME_TYPE]);
+    if (found !== null) {
+      return found;
+    }
+  }
+  return null;
+}
+
+/** Characters of each stream that stand in a cell. */
+export function charactersOf(cell: ICodeCellModel): Readonly<Record<string, number>> {
+  const found: Record<string, number> = {};
+  for (let index = 0; index < cell.outputs.length; index++) {
+    const output = cell.outputs.get(index).toJSON();
+    if (isStream(output)) {
+      const text = typeof output.text === 'string' ? output.text : output.text.join('');
+      found[output.name] = (found[output.name] ?? 0) + text.length;
+    }
+  }
+  return found;
+}
+
+/** Write a cell's outputs whole: what the run has written, then its view. */
+export function rewrite(cell: ICodeCellModel, written: Written): void {
+  cell.outputs.fromJSON([...written.outputs, written.view]);
+}

@@ -1,0 +1,150 @@
+import { CodeCellModel } from '@jupyterlab/cells';
+import { isStream } from '@jupyterlab/nbformat';
+import type { IOutput } from '@jupyterlab/nbformat';
+import { DisposableDelegate } from '@lumino/disposable';
+import { Signal } from '@lumino/signaling';
+
+import type { Connection, IRuns, Known, Listener, Written } from '../tokens';
+import type { Snapshot } from '../wire';
+import { charactersOf, runOf } from './cell';
+import { lacks, Mending } from './mending';
+import { MIME_TYPE } from './snapshot';
+
+function snapshot(phase: string, characters: Record<string, number> = {}): Snapshot {
+  return {
+    version: 1,
+    id: 'abc',
+    run: 'run-1',
+    where: { backend: 'local' },
+    snapshot: { saved: 'summary', phase, word: phase, characters }
+  } as unknown as Snapshot;
+}
+
+function view(found: Snapshot): IOutput {
+  return { output_type: 'display_data', data: { [MIME_TYPE]: found }, metadata: {} } as never;
+}
+
+function stream(text: string): IOutput {
+  return { output_type: 'stream', name: 'stdout', text };
+}
+
+/** A run whose journal the test writes. */
+class Said implements IRuns {
+  connection: Connection = { state: 'open' };
+  connectionChanged: Signal<IRuns, Connection> = new Signal<IRuns, Connection>(this);
+  mayAct = true;
+  asked = 0;
+  written: Written | null = null;
+  listener: Listener<Snapshot> | null = null;
+
+  follow(_workload: string, _run: string, listener: Listener<Snapshot>): DisposableDelegate {
+    this.listener = listener;
+    listener({ kind: 'waiting' });
+    return new DisposableDelegate(() => {
+      this.listener = null;
+    });
+  }
+
+  outputs(): Promise<Written> {
+    this.asked += 1;
+    return this.written === null
+      ? Promise.reject(new Error('It is not there'))
+      : Promise.resolve(this.written);
+  }
+
+  followAll(): DisposableDelegate {
+    return new DisposableDelegate(() => undefined);
+  }
+
+  followTargets(): DisposableDelegate {
+    return new DisposableDelegate(() => undefined);
+  }
+
+  interrupt(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  stop(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  keep(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  say(known: Known<Snapshot>): void {
+    this.listener?.(known);
+  }
+}
+
+let runs: Said;
+let cell: CodeCellModel;
+let mending: Mending;
+
+beforeEach(() => {
+  runs = new Said();
+  cell = new CodeCellModel();
+  cell.outputs.fromJSON([stream('one\n'), view(snapshot('Running'))]);
+  mending = new Mending(runs, cell);
+});
+
+afterEach(() => {
+  mending.dispose();
+});
+
+const text = () =>
+  cell.outputs
+    .toJSON()
+    .filter(isStream)
+    .map(output => (typeof output.text === 'string' ? output.text : output.text.join('')))
+    .join('');
+
+it('knows what a cell has', () => {
+  expect(charactersOf(cell)).toEqual({ stdout: 4 });
+  expect(runOf(cell)?.id).toBe('abc');
+  expect(lacks(cell, snapshot('Running', { stdout: 4 }).snapshot)).toBe(false);
+  expect(lacks(cell, snapshot('Running', { stdout: 5 }).snapshot)).toBe(true);
+  expect(lacks(cell, snapshot('Running', { stderr: 1 }).snapshot)).toBe(true);
+});
+
+it('leaves a cell alone that has all of it', () => {
+  runs.say({ kind: 'value', value: snapshot('Running', { stdout: 4 }) });
+  expect(runs.asked).toBe(0);
+});
+
+it('writes a cell whole that lacks some, and once more at the end', async () => {
+  runs.written = { outputs: [stream('one\ntwo\n')], view: view(snapshot('Running')) };
+  runs.say({ kind: 'value', value: snapshot('Running', { stdout: 8 }) });
+  await vi.waitFor(() => {
+    expect(text()).toBe('one\ntwo\n');
+  });
+  expect(mending.isDisposed).toBe(false);
+  runs.written = { outputs: [stream('one\ntwo\n')], view: view(snapshot('Succeeded')) };
+  runs.say({ kind: 'value', value: snapshot('Succeeded', { stdout: 8 }) });
+  await vi.waitFor(
+    () => {
+      expect(mending.isDisposed).toBe(true);
+    },
+    { timeout: 5000 }
+  );
+  expect(runOf(cell)?.snapshot.phase).toBe('Succeeded');
+  expect(runs.asked).toBe(2);
+});
+
+it('leaves what stands there where the journal cannot be had', async () => {
+  runs.say({ kind: 'value', value: snapshot('Succeeded', { stdout: 8 }) });
+  await vi.waitFor(() => {
+    expect(mending.isDisposed).toBe(true);
+  });
+  expect(text()).toBe('one\n');
+});
+
+it('does not write into a cell that has another run by now', async () => {
+  runs.written = { outputs: [stream('old')], view: view(snapshot('Succeeded')) };
+  runs.say({ kind: 'value', value: snapshot('Succeeded', { stdout: 8 }) });
+  cell.outputs.fromJSON([stream('new')]);
+  await vi.waitFor(() => {
+    expect(mending.isDisposed).toBe(true);
+  });
+  expect(text()).toBe('new');
+});

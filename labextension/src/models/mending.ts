@@ -1,0 +1,92 @@
+/** Output that comes back: a cell that missed some of its run's output is given all of it, from the run's journal. */
+
+import type { ICodeCellModel } from '@jupyterlab/cells';
+import type { IDisposable } from '@lumino/disposable';
+
+import type { IRuns } from '../tokens';
+import { ended } from '../views/phases';
+import type { Shown } from '../wire';
+import { charactersOf, rewrite, runOf } from './cell';
+
+/** Milliseconds between two times that a cell is written anew. */
+const PAUSE = 2000;
+
+/**
+ * Watches one cell whose run was not started from this page: its messages go to whoever started it, and not here.
+ *
+ * The outputs are written whole, so doing it twice changes nothing.
+ */
+export class Mending implements IDisposable {
+  constructor(runs: IRuns, cell: ICodeCellModel) {
+    const found = runOf(cell);
+    this._runs = runs;
+    this._cell = cell;
+    this._workload = found?.id ?? '';
+    this._run = found?.run ?? '';
+    this._following = runs.follow(this._workload, this._run, known => {
+      if (known.kind === 'value') {
+        this._newest = known.value.snapshot;
+        this._look();
+      }
+    });
+  }
+
+  get isDisposed(): boolean {
+    return this._disposed;
+  }
+
+  dispose(): void {
+    this._disposed = true;
+    window.clearTimeout(this._timer);
+    this._following.dispose();
+  }
+
+  private _look(): void {
+    if (this._disposed || this._busy || this._newest === null) {
+      return;
+    }
+    const over = ended(this._newest.phase ?? 'Queued');
+    const stale = over && !ended(runOf(this._cell)?.snapshot.phase ?? 'Queued');
+    if (stale || lacks(this._cell, this._newest)) {
+      void this._write(over);
+    } else if (over) {
+      this.dispose();
+    }
+  }
+
+  private async _write(over: boolean): Promise<void> {
+    this._busy = true;
+    try {
+      const written = await this._runs.outputs(this._workload, this._run);
+      if (!this._disposed && runOf(this._cell)?.run === this._run) {
+        rewrite(this._cell, written);
+      }
+    } catch {
+      over = true; // it cannot be had: what stands in the notebook stays
+    }
+    if (over) {
+      this.dispose();
+      return;
+    }
+    this._timer = window.setTimeout(() => {
+      this._busy = false;
+      this._look();
+    }, PAUSE);
+  }
+
+  private readonly _runs: IRuns;
+  private readonly _cell: ICodeCellModel;
+  private readonly _workload: string;
+  private readonly _run: string;
+  private readonly _following: IDisposable;
+  private _newest: Shown | null = null;
+  private _busy = false;
+  private _timer = 0;
+  private _disposed = false;
+}
+
+/** Whether a cell has fewer characters of a stream than the run has written. */
+export function lacks(cell: ICodeCellModel, shown: Shown): boolean {
+  const has = charactersOf(cell);
+  return Object.entries(shown.characters ?? {}).some(([name, count]) => (has[name] ?? 0) < count);
+}

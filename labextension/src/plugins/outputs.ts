@@ -1,0 +1,59 @@
+/** Output that comes back after a page was loaded again, a tab was closed or a kernel died. */
+
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import type { ICellModel, ICodeCellModel } from '@jupyterlab/cells';
+import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
+
+import { runOf } from '../models/cell';
+import { Mending } from '../models/mending';
+import { IRuns } from '../tokens';
+import { ended } from '../views/phases';
+
+/** States of a kernel in which it publishes nothing more of what it had begun. */
+const GONE: readonly string[] = ['restarting', 'autorestarting', 'dead'];
+
+export const outputs: JupyterFrontEndPlugin<void> = {
+  id: '@gpu-workbench/labextension:outputs',
+  description: 'Gives cells the output of their runs that they missed.',
+  autoStart: true,
+  requires: [INotebookTracker, IRuns],
+  activate: (_app: JupyterFrontEnd, tracker: INotebookTracker, runs: IRuns) => {
+    const mendings = new Map<ICellModel, Mending>();
+    const leave = (cell: ICellModel) => {
+      mendings.get(cell)?.dispose();
+      mendings.delete(cell);
+    };
+    // what is started from this page is written by its kernel
+    NotebookActions.executionScheduled.connect((_, { cell }) => {
+      leave(cell.model);
+    });
+    tracker.widgetAdded.connect((_, panel) => {
+      const mend = () => {
+        for (const cell of [...(panel.content.model?.cells ?? [])].filter(goesOn)) {
+          if (mendings.get(cell)?.isDisposed ?? true) {
+            mendings.set(cell, new Mending(runs, cell));
+          }
+        }
+      };
+      void panel.context.ready.then(mend);
+      panel.sessionContext.kernelChanged.connect(mend);
+      panel.sessionContext.statusChanged.connect((_, status) => {
+        if (GONE.includes(status)) {
+          mend();
+        }
+      });
+      panel.disposed.connect(() => {
+        [...(panel.content.model?.cells ?? [])].forEach(leave);
+      });
+    });
+  }
+};
+
+/** Whether a cell was saved while its run went on. Untrusted ones are left as they are. */
+function goesOn(cell: ICellModel): cell is ICodeCellModel {
+  if (cell.type !== 'code' || !cell.trusted) {
+    return false;
+  }
+  const found = runOf(cell as ICodeCellModel);
+  return found !== null && found.run !== '' && !ended(found.snapshot.phase ?? 'Queued');
+}
