@@ -145,7 +145,9 @@ def test_when_the_kernel_is_killed_its_output_goes_on(page: Page) -> None:
     expect(written.filter(has_text="line 20").first).to_be_visible(timeout=60_000)
     said = page.locator(".jp-Notebook .jp-OutputArea").first.inner_text()
     os.kill(int(said.split()[-1]), signal.SIGKILL)
-    page.locator(".jp-Dialog button").first.click(timeout=60_000)  # JupyterLab says that it starts another kernel
+    page.locator(".jp-Dialog button").first.click(
+        timeout=60_000
+    )  # JupyterLab says that it starts another kernel
     expect(written.filter(has_text="line 100").first).to_be_visible(timeout=60_000)
     expect(written.filter(has_text="line 20").first).to_be_visible()
     picture(page, "live-without-kernel")

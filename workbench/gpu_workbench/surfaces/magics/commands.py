@@ -7,6 +7,7 @@ from typing import Any
 
 from gpu_workbench.app.config import unused_kubeconfig
 from gpu_workbench.app.detached import RESULT
+from gpu_workbench.app.outcomes import outcome_of
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.app.workbench import Workbench
 from gpu_workbench.core.errors import Conflict, Unreachable
@@ -133,7 +134,7 @@ def stop(here: Here, shell: Any, command: Command) -> None:
             _stop_run(here, subscription, target.run)
             continue
         handle = subscription.handle
-        if subscription.over:
+        if subscription.over or (_waits_to_be_fetched(subscription) and not command.flags.all):
             print(f"{title(handle)} had ended already")  # noqa: T201
             continue
         lost = _lost_with(subscription)
@@ -141,6 +142,11 @@ def stop(here: Here, shell: Any, command: Command) -> None:
             print(lost, flush=True)  # noqa: T201
         here.portal.call(workbench.stop, request.backend, handle, force=command.flags.force)
         print(f"Stopped {title(handle)}")  # noqa: T201
+
+
+def _waits_to_be_fetched(subscription: Subscription) -> bool:
+    """Whether it is a run that has ended, and only its agent is there still, for whoever wants its results."""
+    return subscription.handle.spec.kind is Kind.JOB and outcome_of(subscription) is not None
 
 
 def _stop_run(here: Here, subscription: Subscription, run: str) -> None:
