@@ -105,7 +105,7 @@ GROUPS = (
         prepare=build_cluster,
     ),
     Group("cluster-alone", ("tests", "--ignore=tests/e2e", "-m", "cluster_alone"), lane=2),
-    Group("browser", ("tests/e2e", "-m", "not cluster"), lane=2),
+    Group("browser", ("tests/e2e", "-m", "not cluster")),
     Group("browser-cluster", ("tests/e2e", "-m", "cluster"), lane=2),
     Group("teardown", ("tests/cluster", "-m", "cluster_teardown"), lane=0),
 )
