@@ -12,6 +12,7 @@ import platform
 import secrets
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class Cluster:
         self.kubeconfig = kubeconfig
         self._kubectl = kubectl
         self._api: Api | None = None
+        self._making = threading.Lock()
 
     @property
     def images(self) -> Images:
@@ -68,9 +70,10 @@ class Cluster:
     @property
     def api(self) -> Api:
         """The API server, for many small requests."""
-        if self._api is None:
-            self._api = Api(self.command())
-        return self._api
+        with self._making:  # several threads may ask first, and each program that is started has to be ended
+            if self._api is None:
+                self._api = Api(self.command())
+            return self._api
 
     def close(self) -> None:
         """Let go of it; it goes on."""

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,7 @@ def before() -> dict[str, object]:
             pytest.skip("the test cluster is kept or in use; `make cluster-down` first")
         cluster.prepare()
         cluster.down()
+    assert list(_processes()) == [], "earlier tests have left programs behind"
     sh("nft", "list", "ruleset")  # loads the kernel's part, so that its settings are there before and after
     return machine()
 
@@ -118,7 +120,9 @@ def test_start_that_was_killed_is_cleaned_up_by_the_next_command(before: dict[st
 
 def test_session_takes_down_what_it_started_and_leaves_what_it_found(before: dict[str, object]) -> None:
     second = "from tests.cluster.handle import session\nwith session(): pass"
-    with session():
+    with session() as own:
+        with ThreadPoolExecutor(8) as many:  # all of them the first to ask
+            assert len(set(many.map(lambda _: id(own.api), range(8)))) == 1
         api_server = processes.running()["kube-apiserver"]
         subprocess.run([sys.executable, "-c", second], check=True)
         assert processes.running()["kube-apiserver"] == api_server
