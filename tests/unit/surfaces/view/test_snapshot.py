@@ -279,6 +279,16 @@ def test_whatever_comes_it_fits_and_can_be_drawn(made, saved, words, asked):
     text(found).encode("utf-8")
 
 
+def test_figures_no_device_can_have_are_drawn_within_the_chart():
+    broken = GpuSample(0, utilisation=1e308, memory_used=10**400, memory_total=1)
+    state = GpuState(GpuDevice(0, ""), samples=(TimedSample(NOW, broken),))
+    run = running()
+    work = session(run, rank(0, *(replace(state, device=GpuDevice(n, "")) for n in range(8))))
+    chart = snapshot(work, run.id, where=CLUSTER).snapshot.chart
+    assert chart is not None
+    assert (chart.busy, chart.gpus[0].memory) == (100.0, ())
+
+
 def test_the_largest_gang_fits():
     """1,024 GPUs, all with the longest of everything."""
     name, why = "💥" * 300, {"utilisation": "💥" * 200}

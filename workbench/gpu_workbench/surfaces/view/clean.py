@@ -37,6 +37,12 @@ def number(value: float | None, digits: int = 1) -> float | None:
     return round(float(value), digits)
 
 
+def percent(value: float | None, digits: int = 1) -> float | None:
+    """A share from 0 to 100, rounded; ``None`` where it is no finite number."""
+    found = number(value, digits)
+    return None if found is None else min(max(found, 0.0), 100.0)
+
+
 def seconds(value: float | None) -> float | None:
     """A length of time, rounded as far as it is shown: tenths below 10 s, then whole seconds."""
     found = number(value)

@@ -89,11 +89,12 @@ def _series(rank: RankState, gpu: GpuState, *, seconds: float, points: int) -> G
             break
         unsampled.discard(place)
         sample = timed.sample
-        total = sample.memory_total or gpu.device.memory_total
-        if (busy := clean.number(sample.utilisation)) is not None:
-            utilisation[place].append(min(max(busy, 0.0), 100.0))
-        if sample.memory_used is not None and total:
-            memory[place].append(min(max(100.0 * sample.memory_used / total, 0.0), 100.0))
+        used = clean.amount(sample.memory_used)
+        total = clean.amount(sample.memory_total or gpu.device.memory_total)
+        if (busy := clean.percent(sample.utilisation)) is not None:
+            utilisation[place].append(busy)
+        if used is not None and total:
+            memory[place].append(min(100.0 * used / total, 100.0))
     latest = gpu.latest
     missing = dict(latest.missing) if latest else {}
     if latest is None:
@@ -104,7 +105,7 @@ def _series(rank: RankState, gpu: GpuState, *, seconds: float, points: int) -> G
         name=clean.line(gpu.device.name, 60),
         utilisation=_means(utilisation, unsampled),
         memory=_means(memory, unsampled),
-        busy=clean.number(latest.utilisation, 0) if latest else None,
+        busy=clean.percent(latest.utilisation, 0) if latest else None,
         memory_used=clean.amount(latest.memory_used) if latest else None,
         memory_total=clean.amount((latest.memory_total if latest else None) or gpu.device.memory_total),
         temperature=clean.number(latest.temperature, 0) if latest else None,
