@@ -92,10 +92,15 @@ async def test_workloads_come_change_and_end_and_are_read_once_then(place: Place
         assert followed.version > before
         assert handle.id in seen.told
         await seen.until(lambda: followed.subscription.over)
+    await asyncio.wait_for(_closed(board), LIMIT)
     with looking(board) as later:
         again = await board.find(handle.id)
         await later.until(lambda: again.version > 0)
         assert again.subscription.phase is Phase.STOPPED
+        assert not again.subscription.heard, "the journals of all that ever ran are not read to list them"
+        again.want()
+        if place.name == "local":  # elsewhere it went with its pod
+            await later.until(lambda: again.subscription.heard)
 
 
 async def test_what_cannot_be_listed_stays_and_the_reason_is_said(

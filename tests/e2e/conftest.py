@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,3 +48,19 @@ def opened(chromium: Browser) -> Iterator[Page]:
         yield page
         complaints: list[Any] = page.complaints  # type: ignore[attr-defined]
         assert not complaints, complaints
+
+
+@pytest.fixture(scope="module")
+def own_state() -> Iterator[None]:
+    """Sessions of these tests are of nobody else, and end with them."""
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="gwb-") as folder:
+        for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+            os.environ[name] = f"{folder}/{name.lower()}"
+        try:
+            yield
+            program = Path(sys.executable).with_name("gpu-workbench")
+            subprocess.run([program, "stop", "--all"], check=True, timeout=60)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)

@@ -10,8 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -29,22 +27,6 @@ pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "01-first-cell.ipynb"
 PICTURES = ROOT / "build" / "pictures"
-
-
-@pytest.fixture(scope="module")
-def own_state() -> Iterator[None]:
-    """Sessions of these tests are of nobody else, and end with them."""
-    before = dict(os.environ)
-    with tempfile.TemporaryDirectory(prefix="gwb-") as folder:
-        for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
-            os.environ[name] = f"{folder}/{name.lower()}"
-        try:
-            yield
-            program = Path(sys.executable).with_name("gpu-workbench")
-            subprocess.run([program, "stop", "--all"], check=True, timeout=60)
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
 
 
 @pytest.fixture(scope="module")

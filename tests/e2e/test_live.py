@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,22 +25,6 @@ for step in tqdm(range(3000), desc="step"):
         print("line", step, flush=True)
     time.sleep(0.1)
 """
-
-
-@pytest.fixture(scope="module")
-def own_state() -> Iterator[None]:
-    """Sessions of these tests are of nobody else, and end with them."""
-    before = dict(os.environ)
-    with tempfile.TemporaryDirectory(prefix="gwb-") as folder:
-        for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
-            os.environ[name] = f"{folder}/{name.lower()}"
-        try:
-            yield
-            program = Path(sys.executable).with_name("gpu-workbench")
-            subprocess.run([program, "stop", "--all"], check=True, timeout=60)
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import type { ICodeCellModel } from '@jupyterlab/cells';
 import type { IDisposable } from '@lumino/disposable';
 
 import type { IRuns } from '../tokens';
-import { ended } from '../views/phases';
+import { ended } from './phases';
 import type { Shown } from '../wire';
 import { charactersOf, rewrite, runOf } from './cell';
 

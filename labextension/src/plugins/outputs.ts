@@ -7,7 +7,7 @@ import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 import { runOf } from '../models/cell';
 import { Mending } from '../models/mending';
 import { IRuns } from '../tokens';
-import { ended } from '../views/phases';
+import { ended } from '../models/phases';
 
 /** States of a kernel in which it publishes nothing more of what it had begun. */
 const GONE: readonly string[] = ['restarting', 'autorestarting', 'dead'];

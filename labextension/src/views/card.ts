@@ -3,7 +3,8 @@
 import type { Chart, GpuSeries, Progress, Shown, Snapshot, Where } from '../wire';
 import { button, h } from './dom';
 import { about, gpuHours, memory, percent, seconds } from './format';
-import { ended, mark, stateOf } from './phases';
+import { ended } from '../models/phases';
+import { mark, stateOf } from './phases';
 import { Sparkline } from './sparkline';
 
 /** What a card can do; a card without it only shows. */

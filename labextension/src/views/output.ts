@@ -9,7 +9,7 @@ import type { IRuns, Known } from '../tokens';
 import type { Snapshot } from '../wire';
 import { Card } from './card';
 import type { Actions } from './card';
-import { ended } from './phases';
+import { ended } from '../models/phases';
 
 /**
  * Draws the bundle's snapshot; of a trusted notebook it follows the run as well while that goes on.

@@ -7,7 +7,7 @@ import { Widget } from '@lumino/widgets';
 import type { IRuns, Known } from '../tokens';
 import type { Phase, Row } from '../wire';
 import { h } from './dom';
-import { ended } from './phases';
+import { ended } from '../models/phases';
 import { matches, RowView } from './row';
 
 /** What a group is called, which phases are in it, and how many rows are drawn: the rest is found by searching. */

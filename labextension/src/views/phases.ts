@@ -29,8 +29,3 @@ export function mark(phase: Phase): HTMLElement {
   node.textContent = STATES[phase][1];
   return node;
 }
-
-/** Whether nothing follows. */
-export function ended(phase: Phase): boolean {
-  return ['Succeeded', 'Failed', 'Stopped', 'Lost'].includes(phase);
-}

@@ -4,7 +4,8 @@ import type { IRuns } from '../tokens';
 import type { Row } from '../wire';
 import { button, h } from './dom';
 import { about, percent, seconds } from './format';
-import { ended, mark, stateOf } from './phases';
+import { ended } from '../models/phases';
+import { mark, stateOf } from './phases';
 
 /** A row of the panel. */
 export class RowView {

@@ -45,7 +45,7 @@ class Target:
 
 
 class Followed:
-    """One workload, and what is known of it. An ended one is read once."""
+    """One workload, and what is known of it. Of one that has ended its journal is read when somebody wants it."""
 
     def __init__(
         self, backend: Backend, handle: Handle, *, changed: Callable[[], None], room: asyncio.Semaphore
@@ -53,9 +53,11 @@ class Followed:
         self.handle = handle
         self.version = 0
         """Rises with each change."""
-        self.subscription = Subscription(backend, handle)
+        self.subscription = Subscription(backend, handle, stored=not handle.ended)
         self._changed = changed
-        self._watching = asyncio.create_task(self._glance(room) if handle.ended else self._watch())
+        self._room = room
+        self._wanted = not handle.ended
+        self._tasks = [asyncio.create_task(self._glance() if handle.ended else self._watch())]
 
     async def _watch(self) -> None:
         while not self.subscription.over:
@@ -64,10 +66,24 @@ class Followed:
         await self.subscription.settle(_SETTLE)
         self._news()
 
-    async def _glance(self, room: asyncio.Semaphore) -> None:
-        async with room:
+    async def _glance(self) -> None:
+        async with self._room:
             await self.subscription.settle(_SETTLE)
             await self.subscription.close()
+            self._news()
+
+    def want(self) -> None:
+        """Somebody looks at this one: read the journal of one that has ended, once."""
+        if not self._wanted:
+            self._wanted = True
+            self._tasks.append(asyncio.create_task(self._read()))
+
+    async def _read(self) -> None:
+        async with self._room:
+            whole = Subscription(self.subscription.backend, self.handle)
+            await whole.settle(_SETTLE)
+            await whole.close()
+            self.subscription = whole
             self._news()
 
     def _news(self) -> None:
@@ -76,8 +92,9 @@ class Followed:
 
     async def close(self) -> None:
         """Follow it no longer."""
-        self._watching.cancel()
-        await asyncio.gather(self._watching, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.subscription.close()
 
 

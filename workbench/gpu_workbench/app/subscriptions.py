@@ -95,9 +95,11 @@ class Subscription:
     Args:
         backend: Where it lives.
         handle: Which it is.
+        stored: Where it has ended, read what was kept of its journal. Without, its objects alone are told of.
     """
 
-    def __init__(self, backend: Backend, handle: Handle) -> None:
+    def __init__(self, backend: Backend, handle: Handle, *, stored: bool = True) -> None:
+        self._stored = stored
         self.backend = backend
         self.handle = handle
         self.workload = _before_anything(handle)
@@ -259,7 +261,7 @@ class Subscription:
         follower.cancel()
         await asyncio.gather(follower, return_exceptions=True)
         with contextlib.suppress(WorkbenchError):
-            kept = await self.backend.kept(self.handle)
+            kept = await self.backend.kept(self.handle) if self._stored else None
             if kept is not None and (kept.near or self._lacks):
                 async for chunk in kept.journal():
                     await self._take(chunk)

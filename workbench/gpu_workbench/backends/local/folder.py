@@ -62,6 +62,7 @@ class WorkloadFolder:
                 backend="local",
                 started=started if isinstance(started, float) else 0.0,
                 address={"folder": str(self.path)},
+                ended=self.ended,
             )
         return None
 
@@ -104,6 +105,12 @@ class WorkloadFolder:
         if not isinstance(pid, int) or not isinstance(started, str):
             return None
         return ProcessMark(pid, started)
+
+    @property
+    def ended(self) -> bool:
+        """Whether its agent was started and is gone."""
+        mark = self.process
+        return mark is not None and not mark.alive
 
     @property
     def socket(self) -> Path:

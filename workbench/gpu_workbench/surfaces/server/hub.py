@@ -72,6 +72,7 @@ class Hub:
         followed = self.board.workloads.get(topic.workload)
         if followed is None:
             raise RunNotFound(f"There is no run {topic.workload!r}")
+        followed.want()
         version, state = self._runs.get(str(topic), (-1, {}))
         if version != followed.version:
             version, state = followed.version, run_state(followed, topic.run)

@@ -14,6 +14,7 @@ from gpu_workbench.__about__ import __version__
 from gpu_workbench.app.board import Followed
 from gpu_workbench.app.replay import Replay
 from gpu_workbench.app.stopping import stop
+from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.core.errors import PermissionDenied, RunNotFound, UsageError, WorkbenchError
 from gpu_workbench.core.model import RunState
 from gpu_workbench.core.wire import JsonObject
@@ -146,9 +147,6 @@ class Outputs(Endpoint):
         self.for_owner()
         with self._hub.look(_nobody):
             followed = await self._hub.board.find(workload)
-            state = followed.subscription.workload.runs.get(run)
-            if state is None:
-                raise RunNotFound(f"There is no run {run!r} in {workload}")
             replay = await Replay.begin(followed.subscription.backend, followed.handle, run)
             found = NotebookOutputs()
             try:
@@ -156,13 +154,16 @@ class Outputs(Endpoint):
                     found.take(written)
             finally:
                 await replay.close()
+            state = replay.subscription.workload.runs.get(run)
+            if state is None:
+                raise RunNotFound(f"There is no run {run!r} in {workload}")
             form = as_form(found, characters=state.characters)
-            return {**form, "view": self._view(followed, state, found)}
+            return {**form, "view": self._view(replay.subscription, state, found)}
 
-    def _view(self, followed: Followed, state: RunState, found: NotebookOutputs) -> JsonObject:
+    def _view(self, subscription: Subscription, state: RunState, found: NotebookOutputs) -> JsonObject:
         """The run's view as the notebook would have it after these outputs."""
         published = Published(characters=found.characters, displays=state.displays)
-        shown = snapshot_of(followed.subscription, state.id, saved=self._hub.saved, published=published)
+        shown = snapshot_of(subscription, state.id, saved=self._hub.saved, published=published)
         data, metadata = bundle(shown, final=state.phase.ended)
         return {"output_type": "display_data", "data": data, "metadata": metadata}
 
