@@ -46,11 +46,13 @@ class Server:
         url: Where it answers, without a slash at the end.
         token: Of its owner.
         log: What it wrote.
+        pid: Its process.
     """
 
     url: str
     token: str
     log: Path
+    pid: int
 
     @property
     def headers(self) -> dict[str, str]:
@@ -111,7 +113,7 @@ def jupyter_server(
         )
         try:
             _wait_until_listening(port, process, log)
-            yield Server(f"http://127.0.0.1:{port}{prefix}", token, log)
+            yield Server(f"http://127.0.0.1:{port}{prefix}", token, log, process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             try:

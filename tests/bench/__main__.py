@@ -44,6 +44,8 @@ SUBJECTS = (
     "footprint",
     "fairness",
     "values",
+    "many",
+    "contents",
 )
 
 

@@ -33,9 +33,10 @@ class Api:
         until("kubectl proxy", 10, self._socket.exists, log="kube-apiserver", every=0.02)
 
     def call(self, method: str, path: str, body: object = None, *, absent: bool = False) -> dict[str, Any]:
-        """The answer to a request. `absent` takes a 404 for an empty one."""
+        """The answer to a request; a PATCH is merged. `absent` takes a 404 for an empty one."""
         with contextlib.closing(_Connection(self._socket)) as connection:
-            headers = {"Content-Type": "application/json"}
+            kind = "merge-patch+json" if method == "PATCH" else "json"
+            headers = {"Content-Type": f"application/{kind}"}
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             reply = connection.getresponse()
             content = reply.read()

@@ -3,17 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from gpu_workbench.backends.channel import Channel
+from gpu_workbench.backends.protocol import Backend, Listed
 from gpu_workbench.core.errors import Unreachable
 from gpu_workbench.core.model import Kind, Phase
 from gpu_workbench.core.spec import Handle
 from tests.contract.conftest import LIMIT, OWNER, Place, facts_when
 
 pytestmark = pytest.mark.timeout(300, func_only=True)
+
+
+class Seen:
+    """What is seen of all workloads of a user."""
+
+    def __init__(self) -> None:
+        self.handles: dict[str, Handle] | None = None
+        self._news = asyncio.Event()
+
+    async def follow(self, listings: AsyncIterator[Listed]) -> None:
+        async for listed in listings:
+            if listed.handles is not None:
+                self.handles = {handle.id: handle for handle in listed.handles}
+            self._news.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async def wait() -> None:
+            while self.handles is None or not condition():
+                self._news.clear()
+                await self._news.wait()
+
+        await asyncio.wait_for(wait(), LIMIT)
+
+
+@contextlib.asynccontextmanager
+async def seen_by(backend: Backend) -> AsyncIterator[Seen]:
+    seen = Seen()
+    task = asyncio.create_task(seen.follow(backend.watch_all(owner=OWNER)))
+    try:
+        yield seen
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def alive(facts: Any) -> bool:
@@ -54,6 +91,30 @@ async def test_a_workload_is_started_found_watched_stopped_and_forgotten(place: 
     assert await elsewhere.find(spec.id) is None
     assert await elsewhere.list(owner=OWNER) == []
     await backend.forget(handle)
+
+
+async def test_all_workloads_are_watched_at_once(place: Place) -> None:
+    backend = place.backend()
+    async with seen_by(backend) as seen:
+        await seen.until(lambda: seen.handles == {})
+        one, other = [await backend.start(place.spec(name=name)) for name in ("one", "other")]
+        await seen.until(lambda: set(seen.handles) == {one.id, other.id})
+        for handle in (one, other):
+            assert (await facts_when(backend, handle, alive)).phase is Phase.RUNNING
+        own = [task.get_name() for task in asyncio.all_tasks() if f" of {one.id}" in task.get_name()]
+        assert not own, "what is watched for all is not watched again for each"
+        await backend.stop(one)
+        await facts_when(backend, one, lambda facts: facts.gone)
+        await seen.until(lambda: seen.handles[one.id].ended)
+        assert not seen.handles[other.id].ended
+        await backend.forget(one)
+        await seen.until(lambda: set(seen.handles) == {other.id})
+        going_on = asyncio.create_task(facts_when(backend, other, lambda facts: facts.gone))
+        await asyncio.sleep(0)
+    facts = await facts_when(backend, other, alive)
+    assert facts.phase is Phase.RUNNING, "one may be watched after all are watched no longer"
+    going_on.cancel()
+    await backend.stop(other)
 
 
 async def test_the_same_id_starts_one_workload_however_often_it_is_asked_for(place: Place) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 
 from gpu_workbench.app.board import Board, Target
+from gpu_workbench.backends.protocol import Listed
 from gpu_workbench.core.errors import RunNotFound, Unreachable
 from gpu_workbench.core.model import Phase
 from tests.contract.conftest import LIMIT, OWNER, Place
@@ -48,6 +49,14 @@ class Cut:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
 
+    async def watch_all(self, *, owner: str) -> AsyncGenerator[Listed, None]:
+        while True:
+            if self.cut:
+                yield Listed(None, "The cluster is away")
+            else:
+                yield Listed(tuple(await self._backend.list(owner=owner)))
+            await asyncio.sleep(0.2)
+
     async def list(self, *, owner: str) -> Any:
         if self.cut:
             raise Unreachable("The cluster is away")
@@ -65,7 +74,7 @@ async def cut(place: Place) -> Cut:
 
 @pytest.fixture
 async def board(cut: Cut) -> AsyncIterator[Board]:
-    made = Board([Target(cut, owner)], interval=0.2, linger=0.0)  # type: ignore[arg-type]
+    made = Board([Target(cut, owner)], pause=0.2, linger=0.0)  # type: ignore[arg-type]
     yield made
     await made.close()
 

@@ -6,15 +6,16 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from gpu_workbench.app.subscriptions import Subscription
-from gpu_workbench.backends.protocol import Backend
+from gpu_workbench.backends.protocol import Backend, Listed
 from gpu_workbench.core.errors import RunNotFound, WorkbenchError
 from gpu_workbench.core.spec import Handle
 
-LISTING = 2.0
-"""Seconds between two looks at which workloads there are."""
+PAUSE = 2.0
+"""Seconds after which a backend is asked again that could not say which workloads there are."""
 
 ENDED = 200
 """Ended workloads that are told of, newest first, besides all that have not ended."""
@@ -103,15 +104,13 @@ class Board:
 
     Args:
         targets: Where to look.
-        interval: Seconds between two looks at which workloads there are.
+        pause: Seconds after which a backend is asked again that could not say which workloads there are.
         linger: Seconds for which it goes on looking after the last looker went.
     """
 
-    def __init__(
-        self, targets: Sequence[Target], *, interval: float = LISTING, linger: float = LINGER
-    ) -> None:
+    def __init__(self, targets: Sequence[Target], *, pause: float = PAUSE, linger: float = LINGER) -> None:
         self._targets = tuple(targets)
-        self._interval = interval
+        self._pause = pause
         self._linger = linger
         self._leaving: asyncio.TimerHandle | None = None
         self._followed: dict[str, Followed] = {}
@@ -167,50 +166,73 @@ class Board:
         """
         await self.listed()
         if workload_id not in self._followed:
-            await self._list()
+            await asyncio.gather(*map(self._list, self._targets))
         try:
             return self._followed[workload_id]
         except KeyError:
             raise RunNotFound(f"There is no run {workload_id!r}") from None
 
     async def _keep_listing(self) -> None:
-        try:
-            while True:
-                await self._list()
+        unheard = {target.backend.name for target in self._targets}
+
+        def heard(target: Target) -> None:
+            unheard.discard(target.backend.name)
+            if not unheard:
                 self._listed.set()
-                await asyncio.sleep(self._interval)
+
+        looks = [asyncio.create_task(self._look_at(target, heard)) for target in self._targets]
+        try:
+            await asyncio.gather(*looks)
         finally:
+            for look in looks:
+                look.cancel()
+            await asyncio.gather(*looks, return_exceptions=True)
             leaving, self._followed = self._followed, {}
             await asyncio.gather(*(one.close() for one in leaving.values()))
 
-    async def _list(self) -> None:
-        async with self._one_at_a_time:
-            await self._take_stock()
+    async def _look_at(self, target: Target, heard: Callable[[Target], None]) -> None:
+        """Take in what a backend says, for as long as somebody looks."""
+        while True:
+            try:
+                async with aclosing(target.backend.watch_all(owner=await target.owner())) as seen:
+                    async for listed in seen:
+                        await self._take(target, listed)
+                        heard(target)
+            except WorkbenchError as error:
+                await self._take(target, Listed(None, str(error)))
+            except Exception as error:  # a list that is never read again would look like silence
+                log.exception("The workloads of %s could not be listed", target.backend.name)
+                await self._take(target, Listed(None, f"{type(error).__name__}: {error}"))
+            heard(target)
+            await asyncio.sleep(self._pause)
 
-    async def _take_stock(self) -> None:
-        found = {
-            handle.id: (target, handle) for target in self._targets for handle in await self._handles(target)
-        }
-        for workload_id in self._followed.keys() - found.keys():
-            await self._followed.pop(workload_id).close()
-            self._tell(workload_id)
-        for workload_id, (target, handle) in found.items():
-            if workload_id not in self._followed:
-                self._followed[workload_id] = self._follow(target.backend, handle)
-                self._tell(workload_id)
-
-    async def _handles(self, target: Target) -> list[Handle]:
-        """The user's workloads there; those known before where they cannot be listed."""
-        backend = target.backend
+    async def _list(self, target: Target) -> None:
+        """Ask now: what was made a moment ago is there."""
         try:
-            handles = await backend.list(owner=await target.owner())
+            listed = Listed(tuple(await target.backend.list(owner=await target.owner())))
         except WorkbenchError as error:
-            self._say(backend.name, str(error))
-            return [one.handle for one in self._followed.values() if one.handle.backend == backend.name]
-        self._say(backend.name, "")
-        ended = [handle for handle in handles if handle.ended]
-        left_out = {handle.id for handle in ended[ENDED:]}
-        return [handle for handle in handles if handle.id not in left_out]
+            listed = Listed(None, str(error))
+        await self._take(target, listed)
+
+    async def _take(self, target: Target, listed: Listed) -> None:
+        """Take a list in. Those known before stay where they cannot be seen."""
+        async with self._one_at_a_time:
+            self._say(target.backend.name, listed.error)
+            if listed.handles is not None:
+                await self._take_stock(target.backend, listed.handles)
+
+    async def _take_stock(self, backend: Backend, handles: Sequence[Handle]) -> None:
+        left_out = {handle.id for handle in [handle for handle in handles if handle.ended][ENDED:]}
+        found = {handle.id: handle for handle in handles if handle.id not in left_out}
+        known = [one.handle.id for one in self._followed.values() if one.handle.backend == backend.name]
+        for workload_id in known:
+            if workload_id not in found:
+                await self._followed.pop(workload_id).close()
+                self._tell(workload_id)
+        for workload_id, handle in found.items():
+            if workload_id not in self._followed:
+                self._followed[workload_id] = self._follow(backend, handle)
+                self._tell(workload_id)
 
     def _say(self, backend: str, error: str) -> None:
         """Remember what is wrong with a backend, and tell it where that is news."""

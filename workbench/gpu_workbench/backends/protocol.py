@@ -6,7 +6,7 @@ apart because on a shared hub another process does both for the notebook.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,6 +31,19 @@ class Sealed:
     def size(self) -> int:
         """Bytes of all files together."""
         return sum(len(content) for content in self.files.values())
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Which workloads there are.
+
+    Args:
+        handles: All of them, newest first; ``None`` while they cannot be seen.
+        error: Why nothing newer is seen; empty while the view is good.
+    """
+
+    handles: tuple[Handle, ...] | None
+    error: str = ""
 
 
 class Control(Protocol):
@@ -68,6 +81,16 @@ class Control(Protocol):
 
     async def list(self, *, owner: str) -> list[Handle]:
         """All workloads of ``owner`` that are not forgotten, ended ones included, newest first."""
+        ...
+
+    def watch_all(self, *, owner: str) -> AsyncGenerator[Listed, None]:
+        """What :meth:`list` gives: once now, then whenever a workload comes, ends or goes.
+
+        Survives lost connections by itself. While it is iterated, :meth:`watch` of one of these workloads makes no
+        connection of its own.
+
+        Called by: ``app.board``.
+        """
         ...
 
     async def find(self, workload_id: str) -> Handle | None:

@@ -20,7 +20,7 @@ def pod(name):
 @asynccontextmanager
 async def mirror_of(client):
     changed = asyncio.Event()
-    mirror = Mirror(client, PODS, namespace="ns", on_change=changed.set)
+    mirror = Mirror(client, PODS, namespace="ns", on_change=lambda _: changed.set())
 
     async def until(condition):
         while not condition(mirror):

@@ -6,8 +6,8 @@ import asyncio
 import base64
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,8 +30,8 @@ from gpu_workbench.backends.kubernetes.roots import Roots, seconds
 from gpu_workbench.backends.kubernetes.secrets import UserSecrets
 from gpu_workbench.backends.kubernetes.storekeeper import Storekeeper
 from gpu_workbench.backends.kubernetes.stores import ClaimFiles, StoredRun, StoreFiles, UrlFiles
-from gpu_workbench.backends.kubernetes.watch import Watcher
-from gpu_workbench.backends.protocol import Sealed
+from gpu_workbench.backends.kubernetes.watching import Watching
+from gpu_workbench.backends.protocol import Listed, Sealed
 from gpu_workbench.core.errors import (
     BackendError,
     NotFound,
@@ -102,6 +102,7 @@ class KubernetesBackend:
         self._limits = (timeout, patience)
         self._access: Access | None = None
         self._client: ApiClient | None = None
+        self._readings: dict[str, tuple[str, Handle | None]] = {}
         self._owner = ""
         self._storekeeper = Storekeeper(self)
         self._forgetting: set[asyncio.Task[None]] = set()
@@ -122,6 +123,7 @@ class KubernetesBackend:
                 self._access = await load_access(context=self._context, kubeconfig=self._kubeconfig)
                 timeout, patience = self._limits
                 self._client = ApiClient(self._access, timeout=timeout, patience=patience)
+                self._watching = Watching(self._client)
             return self._client
 
     async def owner(self) -> str:
@@ -178,9 +180,24 @@ class KubernetesBackend:
         found = await roots.of_owner(owner)
         for root in await roots.sweep(found, owner=owner):
             self._begin_to_forget(root)
-        handles = [handle for root in found if (handle := self._readable(root))]
+        return [*self._handles(found)]
+
+    async def watch_all(self, *, owner: str) -> AsyncGenerator[Listed, None]:
+        """See :meth:`~gpu_workbench.backends.protocol.Control.watch_all`."""
+        await self.connect()
+        seen = self._watching.all(owner=owner, namespace=self._namespace(), expired=self._begin_to_forget)
+        async with aclosing(seen):
+            async for roots, error in seen:
+                handles = None if roots is None else self._handles(roots)
+                yield Listed(handles, str(error) if error else "")
+
+    def _handles(self, roots: Sequence[JsonObject]) -> tuple[Handle, ...]:
+        """The workloads of these roots, newest first."""
+        there = {uid_of(root) for root in roots}
+        self._readings = {uid: reading for uid, reading in self._readings.items() if uid in there}
+        handles = [handle for root in roots if (handle := self._readable(root))]
         handles = [handle for handle in handles if handle.spec.kind is not Kind.STORE]
-        return sorted(handles, key=lambda handle: handle.started, reverse=True)
+        return tuple(sorted(handles, key=lambda handle: handle.started, reverse=True))
 
     def _begin_to_forget(self, root: JsonObject) -> None:
         """Remove what is kept no longer, beside what was asked for: nobody has to wait for it, and it may fail."""
@@ -205,24 +222,10 @@ class KubernetesBackend:
 
     async def watch(self, handle: Handle) -> AsyncIterator[Facts]:
         """See :meth:`~gpu_workbench.backends.protocol.Control.watch`."""
-        client = await self.connect()
-        roots = Roots(client, self._namespace(handle))
-        settled = False
-        async with Watcher(client, handle, namespace=self._namespace(handle), roots=roots) as watcher:
-            async for facts in watcher.facts():
-                if facts.phase.ended and facts.job is not None and not settled:
-                    settled = await self._settle(roots, handle, facts)
+        await self.connect()
+        async with aclosing(self._watching.one(handle, namespace=self._namespace(handle))) as found:
+            async for facts in found:
                 yield facts
-
-    async def _settle(self, roots: Roots, handle: Handle, facts: Facts) -> bool:
-        """Copy the end into the root while pods still tell of it; what fails here is made up for by the next ``list``."""
-        try:
-            if root := await roots.get(handle.id):
-                await roots.settle(root, job=facts.job, pods=facts.pods, otherwise=facts.phase)
-        except BackendError as error:
-            log.warning("The end of %s was not recorded: %s", handle.id, error)
-            return False
-        return True
 
     async def stop(self, handle: Handle, *, force: bool = False) -> None:
         """See :meth:`~gpu_workbench.backends.protocol.Control.stop`."""
@@ -372,6 +375,15 @@ class KubernetesBackend:
         return Handle(spec=spec, backend=self.name, started=started, address=address, ended=ended)
 
     def _readable(self, root: JsonObject) -> Handle | None:
+        """What a root tells, read once for each of its versions."""
+        uid, version = uid_of(root), text(root, "metadata", "resourceVersion")
+        known, handle = self._readings.get(uid, ("", None))
+        if known != version:
+            handle = self._read(root)
+            self._readings[uid] = version, handle
+        return handle
+
+    def _read(self, root: JsonObject) -> Handle | None:
         try:
             return self._handle(spec_of_root(root), root)
         except ProtocolError as error:

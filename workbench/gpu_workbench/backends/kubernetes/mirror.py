@@ -30,7 +30,7 @@ class Mirror:
         namespace: Where.
         labels: Label selector.
         fields: Field selector.
-        on_change: Called after anything here has changed.
+        on_change: Called after anything here has changed: with the object that did, or with nothing where it may be any.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Mirror:
         resource: Resource,
         *,
         namespace: str,
-        on_change: Callable[[], None],
+        on_change: Callable[[JsonObject | None], None],
         labels: str = "",
         fields: str = "",
     ) -> None:
@@ -72,7 +72,7 @@ class Mirror:
                 version = ""
             except WorkbenchError as error:
                 self.error = error
-                self._on_change()
+                self._on_change(None)
                 failures += 1
                 await asyncio.sleep(_pause(error, failures))
 
@@ -81,23 +81,23 @@ class Mirror:
         self.objects = {uid_of(item): item for item in listing.items}
         self.synced = True
         self.error = None
-        self._on_change()
+        self._on_change(None)
         return listing.version
 
     def _apply(self, change: Change) -> None:
-        self.error = None
+        self._succeeded()
         if change.type == "BOOKMARK":
             return
         if change.type == "DELETED":
             self.objects.pop(uid_of(change.object), None)
         else:
             self.objects[uid_of(change.object)] = change.object
-        self._on_change()
+        self._on_change(change.object)
 
     def _succeeded(self) -> None:
         if self.error is not None:
             self.error = None
-            self._on_change()
+            self._on_change(None)
 
 
 def _pause(error: WorkbenchError, failures: int) -> float:

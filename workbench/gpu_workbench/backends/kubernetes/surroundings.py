@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from gpu_workbench.backends.kubernetes.client import ApiClient
+from gpu_workbench.backends.kubernetes.lists import Lists
 from gpu_workbench.backends.kubernetes.resources import CLAIMS, NODES, PODS, QUOTAS, Resource
 from gpu_workbench.core.errors import BackendError, PermissionDenied
 from gpu_workbench.core.model import Phase
@@ -26,8 +26,8 @@ class Surroundings:
     Of a pod that is told to end or is no longer ready, its own node is read: it may have stopped answering.
     """
 
-    def __init__(self, client: ApiClient, spec: WorkloadSpec, *, namespace: str) -> None:
-        self._client = client
+    def __init__(self, lists: Lists, spec: WorkloadSpec, *, namespace: str) -> None:
+        self._lists = lists
         self._spec = spec
         self._namespace = namespace
         self._looked: float | None = None
@@ -93,9 +93,7 @@ class Surroundings:
         if key in self._forbidden:
             return None
         try:
-            return (
-                await self._client.list(resource, namespace=namespace, labels=labels, fields=fields)
-            ).items
+            return await self._lists.list(resource, namespace=namespace, labels=labels, fields=fields)
         except PermissionDenied:
             self._forbidden.add(key)
             return None

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from types import TracebackType
 
-from gpu_workbench.backends.kubernetes.client import ApiClient
-from gpu_workbench.backends.kubernetes.mirror import Mirror
-from gpu_workbench.backends.kubernetes.resources import EVENTS, JOBS, PODS, Resource
-from gpu_workbench.backends.kubernetes.roots import Roots
+from gpu_workbench.backends.kubernetes.sources import Source
 from gpu_workbench.backends.kubernetes.surroundings import Surroundings
 from gpu_workbench.core.errors import BackendError
 from gpu_workbench.core.facts import Facts
@@ -17,7 +13,7 @@ from gpu_workbench.core.model import Phase
 from gpu_workbench.core.objects import name_of, text
 from gpu_workbench.core.spec import Handle
 from gpu_workbench.core.wire import JsonObject
-from gpu_workbench.engines.names import object_name, selector
+from gpu_workbench.engines.names import object_name
 from gpu_workbench.engines.status import agent_ready, ended_at, phase_of, record_of, record_of_root, tail_of
 from gpu_workbench.transport.timing import within
 
@@ -29,46 +25,36 @@ _EVENT_PODS = 8
 
 
 class Watcher:
-    """Watches one workload; an async context manager.
+    """Watches one workload.
 
     Job and pods are watched all the time, by label. Events are watched until the agent can be spoken to, by the names of the
     objects they are about. What lies around (nodes, quotas, claims) is read now and then while the workload waits for it.
+
+    Args:
+        handle: Which.
+        source: Where its objects are seen.
+        surroundings: What lies around it.
+        changed: Set by the source after each change.
     """
 
-    def __init__(self, client: ApiClient, handle: Handle, *, namespace: str, roots: Roots) -> None:
-        self._client = client
+    def __init__(
+        self, handle: Handle, *, source: Source, surroundings: Surroundings, changed: asyncio.Event
+    ) -> None:
         self._handle = handle
-        self._namespace = namespace
-        self._roots = roots
-        self._changed = asyncio.Event()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._jobs = self._mirror(JOBS, labels=selector(handle.id))
-        self._pods = self._mirror(PODS, labels=selector(handle.id))
-        self._events: dict[str, Mirror] = {}
-        self._surroundings = Surroundings(client, handle.spec, namespace=namespace)
+        self._source = source
+        self._surroundings = surroundings
+        self._changed = changed
         self._root: JsonObject | None = None
         self._root_error: BackendError | None = None
         self._root_read = 0.0
 
-    async def __aenter__(self) -> Watcher:
-        self._start("jobs", self._jobs)
-        self._start("pods", self._pods)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-
     async def facts(self) -> AsyncIterator[Facts]:
-        """Facts now, then after each change, until the objects are gone."""
+        """Facts now, then after each change, until the objects are gone, or nothing more is seen of them here."""
         last: Facts | None = None
-        while True:
+        while not self._source.closed:
             self._changed.clear()
-            self._check_tasks()
-            if self._known():
+            self._source.check()
+            if self._source.known:
                 await self._read_root()
                 facts = await self._facts()
                 if facts != last:
@@ -87,21 +73,17 @@ class Watcher:
         except asyncio.TimeoutError:
             pass
 
-    def _known(self) -> bool:
-        """Whether there is anything to say yet: both lists were read, or cannot be."""
-        return all(mirror.synced or mirror.error for mirror in (self._jobs, self._pods))
-
     async def _facts(self) -> Facts:
-        job, pods = self._job(), tuple(self._pods.objects.values())
+        job, pods = self._job(), tuple(self._source.pods.objects.values())
         phase = phase_of(kind=self._handle.spec.kind, root=self._root, job=job, pods=pods)
-        error = self._jobs.error or self._pods.error or self._root_error
+        error = self._source.jobs.error or self._source.pods.error or self._root_error
         if error is None:
             await self._surroundings.refresh(phase=phase, job=job, pods=pods)
-        events = self._sorted_events()
+        events = tuple(sorted(self._source.events(), key=event_time))
         ready = agent_ready(pods, events)
         if ready and phase is Phase.STARTING:  # the pod's own status will say so in a second
             phase = Phase.RUNNING
-        self._follow_events(pods, wanted=not ready and not phase.ended)
+        self._source.follow_events(self._about(pods) if not ready and not phase.ended else ())
         return Facts(
             phase=phase,
             agent_ready=ready,
@@ -130,51 +112,19 @@ class Watcher:
         if self._root is not None and now - self._root_read < 1.0:
             return
         try:
-            self._root = await self._roots.get(self._handle.id)
+            self._root = await self._source.root()
             self._root_error = None
             self._root_read = now
         except BackendError as error:
             self._root_error = error
 
     def _job(self) -> JsonObject | None:
-        return next(iter(self._jobs.objects.values()), None)
+        return next(iter(self._source.jobs.objects.values()), None)
 
-    def _follow_events(self, pods: tuple[JsonObject, ...], *, wanted: bool) -> None:
+    def _about(self, pods: tuple[JsonObject, ...]) -> list[str]:
+        """Names of the objects whose events tell why it waits."""
         claims = {volume.claim for volume in self._handle.spec.volumes}
-        about = [object_name(self._handle.id), *sorted(map(name_of, pods))[:_EVENT_PODS], *sorted(claims)]
-        names = about if wanted else []
-        for name in names:
-            if name not in self._events:
-                self._events[name] = self._mirror(EVENTS, fields=f"involvedObject.name={name}")
-            if f"events {name}" not in self._tasks:
-                self._start(f"events {name}", self._events[name])
-        for key in [key for key in self._tasks if key.startswith("events ") and key[7:] not in names]:
-            self._tasks.pop(key).cancel()
-
-    def _sorted_events(self) -> tuple[JsonObject, ...]:
-        found = [event for mirror in self._events.values() for event in mirror.objects.values()]
-        return tuple(sorted(found, key=event_time))
-
-    def _mirror(self, resource: Resource, *, labels: str = "", fields: str = "") -> Mirror:
-        return Mirror(
-            self._client,
-            resource,
-            namespace=self._namespace,
-            labels=labels,
-            fields=fields,
-            on_change=self._changed.set,
-        )
-
-    def _start(self, key: str, mirror: Mirror) -> None:
-        task = asyncio.create_task(mirror.run(), name=f"watch {key} of {self._handle.id}")
-        task.add_done_callback(lambda _: self._changed.set())
-        self._tasks[key] = task
-
-    def _check_tasks(self) -> None:
-        """A mirror never ends by itself: if one has, that is a fault of ours, and must not look like silence."""
-        for task in self._tasks.values():
-            if task.done():
-                task.result()
+        return [object_name(self._handle.id), *sorted(map(name_of, pods))[:_EVENT_PODS], *sorted(claims)]
 
 
 def event_time(event: JsonObject) -> str:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 
 from gpu_workbench.backends.archive import agent_digest, agent_sources
@@ -24,7 +24,7 @@ from gpu_workbench.backends.local.checks import examine
 from gpu_workbench.backends.local.folder import WorkloadFolder
 from gpu_workbench.backends.local.lease import visible_gpus
 from gpu_workbench.backends.local.process import process_started
-from gpu_workbench.backends.protocol import Sealed
+from gpu_workbench.backends.protocol import Listed, Sealed
 from gpu_workbench.core.agent_config import AgentConfig, Listen, dump_agent_config
 from gpu_workbench.core.errors import Unreachable, WorkbenchError
 from gpu_workbench.core.facts import Facts
@@ -37,6 +37,9 @@ POLL = 0.1
 
 POLL_STARTING = 0.02
 """The same while its agent does not listen yet, and somebody waits for it."""
+
+POLL_ALL = 1.0
+"""Seconds between two looks at which workloads there are."""
 
 STOP_PATIENCE = 5.0
 """Seconds an agent is given to end by itself."""
@@ -58,6 +61,7 @@ class LocalBackend:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._ended: dict[str, Handle] = {}
 
     def _folder(self, handle: Handle) -> WorkloadFolder:
         return WorkloadFolder(self._root / handle.id)
@@ -137,14 +141,31 @@ class LocalBackend:
 
     async def list(self, *, owner: str) -> list[Handle]:
         """All workloads in the state directory, newest first."""
-        folders = self._root.iterdir() if self._root.exists() else iter(())
-        handles = [WorkloadFolder(path).handle() for path in folders if not path.name.startswith(".")]
-        mine = [handle for handle in handles if handle and (not owner or handle.spec.owner in ("", owner))]
+        try:
+            names = [path.name for path in self._root.iterdir() if not path.name.startswith(".")]
+        except FileNotFoundError:
+            names = []
+        handles = [handle for name in names if (handle := self._ended.get(name) or self._handle(name))]
+        self._ended = {handle.id: handle for handle in handles if handle.ended}
+        mine = [handle for handle in handles if not owner or handle.spec.owner in ("", owner)]
         return sorted(mine, key=lambda handle: handle.started, reverse=True)
+
+    def _handle(self, workload_id: str) -> Handle | None:
+        return WorkloadFolder(self._root / workload_id).handle()
+
+    async def watch_all(self, *, owner: str) -> AsyncGenerator[Listed, None]:
+        """See :meth:`~gpu_workbench.backends.protocol.Control.watch_all`."""
+        last: Listed | None = None
+        while True:
+            listed = Listed(tuple(await self.list(owner=owner)))
+            if listed != last:
+                last = listed
+                yield listed
+            await asyncio.sleep(POLL_ALL)
 
     async def find(self, workload_id: str) -> Handle | None:
         """The workload of that id, or ``None``."""
-        return WorkloadFolder(self._root / workload_id).handle()
+        return self._handle(workload_id)
 
     async def watch(self, handle: Handle) -> AsyncIterator[Facts]:
         """Its folder's facts whenever they change."""

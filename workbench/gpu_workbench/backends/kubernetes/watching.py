@@ -1,0 +1,125 @@
+"""Watching workloads on a cluster: one of them, or all of an owner's, which then share their watches."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+from gpu_workbench.backends.kubernetes.client import ApiClient
+from gpu_workbench.backends.kubernetes.lists import Lists
+from gpu_workbench.backends.kubernetes.overview import Overview
+from gpu_workbench.backends.kubernetes.roots import Roots
+from gpu_workbench.backends.kubernetes.sources import OwnSource, Source
+from gpu_workbench.backends.kubernetes.surroundings import Surroundings
+from gpu_workbench.backends.kubernetes.watch import Watcher
+from gpu_workbench.core.errors import BackendError, WorkbenchError
+from gpu_workbench.core.facts import Facts
+from gpu_workbench.core.spec import Handle
+from gpu_workbench.core.wire import JsonObject
+from gpu_workbench.transport.timing import within
+
+SWEEP = 60.0
+"""Seconds between two looks at what is to be tidied up, while all workloads are watched."""
+
+_SETTLE = 0.1
+"""Seconds in which changes are gathered that are told at once."""
+
+log = logging.getLogger(__name__)
+
+
+class Watching:
+    """All that one client watches.
+
+    Args:
+        client: Whom to ask.
+    """
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+        self._lists = Lists(client)
+        self._overviews: dict[tuple[str, str], Overview] = {}
+
+    async def one(self, handle: Handle, *, namespace: str) -> AsyncGenerator[Facts, None]:
+        """Facts of one workload: now, then after each change. Its end is written down before it is told."""
+        roots = Roots(self._client, namespace)
+        changed, settled = asyncio.Event(), False
+        source = self._source(handle, namespace, roots, changed.set)
+        surroundings = Surroundings(self._lists, handle.spec, namespace=namespace)
+        watcher = Watcher(handle, source=source, surroundings=surroundings, changed=changed)
+        try:
+            async for facts in watcher.facts():
+                if facts.phase.ended and facts.job is not None and not settled:
+                    settled = await _settle(roots, handle, facts)
+                yield facts
+        finally:
+            await source.close()
+
+    def _source(self, handle: Handle, namespace: str, roots: Roots, changed: Callable[[], None]) -> Source:
+        """Where its objects are seen: among all others' where those are watched."""
+        overview = self._overviews.get((namespace, handle.spec.owner))
+        if overview is not None and not overview.closed:
+            return overview.source(handle.id, changed)
+        return OwnSource(self._client, handle.id, namespace=namespace, roots=roots, changed=changed)
+
+    async def all(
+        self, *, owner: str, namespace: str, expired: Callable[[JsonObject], None]
+    ) -> AsyncGenerator[tuple[Sequence[JsonObject] | None, WorkbenchError | None], None]:
+        """Roots of all workloads of an owner, now, then after each change; ``None`` and why where they cannot be seen.
+
+        Args:
+            owner: Whose.
+            namespace: Where.
+            expired: Called with each root that is kept no longer.
+        """
+        changed = asyncio.Event()
+        async with Overview(self._client, namespace=namespace, owner=owner) as overview:
+            overview.roots.listen("", changed.set)
+            self._overviews[namespace, owner] = overview
+            try:
+                swept = 0.0
+                while True:
+                    changed.clear()
+                    overview.check()
+                    mirror = overview.roots.mirror
+                    if mirror.synced or mirror.error:
+                        seen = tuple(mirror.objects.values()) if mirror.synced else None
+                        yield seen, mirror.error
+                    if mirror.synced and mirror.error is None and time.monotonic() - swept > SWEEP:
+                        swept = time.monotonic()
+                        await self._sweep(mirror.objects, owner=owner, namespace=namespace, expired=expired)
+                    await _next(changed)
+            finally:
+                if self._overviews.get((namespace, owner)) is overview:
+                    del self._overviews[namespace, owner]
+
+    async def _sweep(
+        self,
+        roots: dict[str, JsonObject],
+        *,
+        owner: str,
+        namespace: str,
+        expired: Callable[[JsonObject], None],
+    ) -> None:
+        for root in await Roots(self._client, namespace).sweep(tuple(roots.values()), owner=owner):
+            expired(root)
+
+
+async def _next(changed: asyncio.Event) -> None:
+    try:
+        await within(changed.wait(), SWEEP)
+        await asyncio.sleep(_SETTLE)
+    except asyncio.TimeoutError:
+        pass
+
+
+async def _settle(roots: Roots, handle: Handle, facts: Facts) -> bool:
+    """Copy the end into the root while pods still tell of it; what fails here is made up for by the next sweep."""
+    try:
+        if root := await roots.get(handle.id):
+            await roots.settle(root, job=facts.job, pods=facts.pods, otherwise=facts.phase)
+    except BackendError as error:
+        log.warning("The end of %s was not recorded: %s", handle.id, error)
+        return False
+    return True
