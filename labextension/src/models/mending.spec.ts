@@ -148,3 +148,42 @@ it('does not write into a cell that has another run by now', async () => {
   });
   expect(text()).toBe('new');
 });
+
+describe('where others may write the cell too', () => {
+  let mine: boolean;
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    mine = true;
+    mending.dispose();
+    mending = new Mending(runs, cell, { patience: 5000, mine: () => mine });
+    runs.written = { outputs: [stream('one\ntwo\n')], view: view(snapshot('Running')) };
+    runs.say({ kind: 'value', value: snapshot('Running', { stdout: 8 }) });
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('gives them time', async () => {
+    await vi.advanceTimersByTimeAsync(4900);
+    expect(runs.asked).toBe(0);
+    cell.outputs.fromJSON([stream('one\ntwo\n'), view(snapshot('Running'))]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(runs.asked).toBe(0);
+  });
+
+  it('writes what nobody has written', async () => {
+    await vi.advanceTimersByTimeAsync(5100);
+    expect(text()).toBe('one\ntwo\n');
+  });
+
+  it('leaves it to whose turn it is, until it is its own', async () => {
+    mine = false;
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(runs.asked).toBe(0);
+    mine = true;
+    await vi.advanceTimersByTimeAsync(5100);
+    expect(text()).toBe('one\ntwo\n');
+  });
+});

@@ -11,15 +11,28 @@ import { charactersOf, rewrite, runOf } from './cell';
 /** Milliseconds between two times that a cell is written anew. */
 const PAUSE = 2000;
 
+/** Who else may write a cell's outputs. */
+export interface Writers {
+  /** Milliseconds for which somebody else is given time to write what is lacking. */
+  readonly patience: number;
+
+  /** Whether it falls to this page. */
+  mine(): boolean;
+}
+
+/** Nobody else does. */
+const ALONE: Writers = { patience: 0, mine: () => true };
+
 /**
  * Watches one cell whose run was not started from this page: its messages go to whoever started it, and not here.
  *
  * The outputs are written whole, so doing it twice changes nothing.
  */
 export class Mending implements IDisposable {
-  constructor(runs: IRuns, cell: ICodeCellModel) {
+  constructor(runs: IRuns, cell: ICodeCellModel, writers: Writers = ALONE) {
     const found = runOf(cell);
     this._runs = runs;
+    this._writers = writers;
     this._cell = cell;
     this._workload = found?.id ?? '';
     this._run = found?.run ?? '';
@@ -48,10 +61,25 @@ export class Mending implements IDisposable {
     const over = ended(this._newest.phase ?? 'Queued');
     const stale = over && !ended(runOf(this._cell)?.snapshot.phase ?? 'Queued');
     if (stale || lacks(this._cell, this._newest)) {
-      void this._write(over);
+      this._lacking ??= Date.now();
+      const waited = Date.now() - this._lacking;
+      if (waited >= this._writers.patience && this._writers.mine()) {
+        void this._write(over);
+      } else {
+        this._lookAgain(Math.max(PAUSE, this._writers.patience - waited));
+      }
     } else if (over) {
       this.dispose();
+    } else {
+      this._lacking = null;
     }
+  }
+
+  private _lookAgain(pause: number): void {
+    window.clearTimeout(this._timer);
+    this._timer = window.setTimeout(() => {
+      this._look();
+    }, pause);
   }
 
   private async _write(over: boolean): Promise<void> {
@@ -76,11 +104,15 @@ export class Mending implements IDisposable {
 
   private readonly _runs: IRuns;
   private readonly _cell: ICodeCellModel;
+  private readonly _writers: Writers;
   private readonly _workload: string;
   private readonly _run: string;
   private readonly _following: IDisposable;
   private _newest: Shown | null = null;
   private _busy = false;
+
+  /** Since when the cell lacks something. */
+  private _lacking: number | null = null;
   private _timer = 0;
   private _disposed = false;
 }

@@ -6,6 +6,7 @@ import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 
 import { runOf } from '../models/cell';
 import { Mending } from '../models/mending';
+import { onLeave, writersOf } from '../models/writers';
 import { IRuns } from '../tokens';
 import { ended } from '../models/phases';
 
@@ -29,13 +30,20 @@ export const outputs: JupyterFrontEndPlugin<void> = {
     });
     tracker.widgetAdded.connect((_, panel) => {
       const mend = () => {
-        for (const cell of [...(panel.content.model?.cells ?? [])].filter(goesOn)) {
+        const { model } = panel.content;
+        for (const cell of [...(model?.cells ?? [])].filter(goesOn)) {
           if (mendings.get(cell)?.isDisposed ?? true) {
-            mendings.set(cell, new Mending(runs, cell));
+            mendings.set(
+              cell,
+              new Mending(runs, cell, model === null ? undefined : writersOf(model))
+            );
           }
         }
       };
-      void panel.context.ready.then(mend);
+      void panel.context.ready.then(() => {
+        mend();
+        onLeave(panel.context.model, mend);
+      });
       panel.sessionContext.kernelChanged.connect(mend);
       panel.sessionContext.statusChanged.connect((_, status) => {
         if (GONE.includes(status)) {

@@ -1,0 +1,134 @@
+"""One notebook in two pages: two tabs, two people, and a server that is started again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Locator, Page, expect
+
+from tests.e2e import browser
+from tests.e2e.browser import Lab
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+STEPS = """%%gpu --name steps
+import time
+for step in range(3000):
+    print("line", step, flush=True)
+    time.sleep(0.2)
+"""
+
+COLLABORATION = (
+    "jupyter-collaboration>=5,<6",
+    "jupyter-collaboration-ui",
+    "jupyter-docprovider",
+    "jupyter-server-ydoc",
+    "jupyter-ydoc",
+    "pycrdt",
+    "pycrdt-websocket",
+    "pycrdt-store",
+    "sqlite-anyio",
+)
+"""What JupyterLab needs to edit together, beside what it has already."""
+
+
+def notebook() -> Any:
+    spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    return new_notebook(cells=[new_code_cell("%load_ext gpu_workbench"), new_code_cell(STEPS)], metadata=spec)
+
+
+def run_all(page: Page) -> None:
+    page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+
+
+def card(page: Page) -> Locator:
+    return page.locator(".jp-Notebook .gpuw-Card")
+
+
+def printed(page: Page) -> Locator:
+    return page.locator(".jp-Notebook .jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stdout']")
+
+
+def line(page: Page, number: int) -> Locator:
+    return printed(page).filter(has_text=f"line {number}\n").first
+
+
+def lines(page: Page) -> list[str]:
+    return [text for text in "".join(printed(page).all_inner_texts()).split("\n") if text.startswith("line")]
+
+
+@pytest.fixture
+def lab(own_state: None, tmp_path: Path) -> Iterator[Lab]:
+    if browser.chromium() is None:
+        pytest.skip("there is no chromium here; apt-get install chromium")
+    with browser.jupyterlab(tmp_path) as started:
+        started.write("one.ipynb", notebook(), trusted=True)
+        yield started
+
+
+def test_a_second_tab_shows_the_run_and_all_of_its_output(lab: Lab, tmp_path: Path) -> None:
+    with browser.browser(lab, tmp_path / "b") as started, browser.page(started) as first:
+        browser.open_notebook(first, lab, "one.ipynb")
+        run_all(first)
+        expect(line(first, 5)).to_be_visible(timeout=90_000)
+        first.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        expect(first.locator(".jp-mod-dirty")).to_have_count(0)
+        with browser.page(started) as second:
+            browser.open_notebook(second, lab, "one.ipynb")
+            expect(card(second)).to_contain_text("Running", timeout=60_000)
+            expect(line(second, 40)).to_be_visible(timeout=60_000)
+            expect(line(second, 0)).to_be_visible()
+            expect(line(first, 40)).to_be_visible()
+            assert lines(first)[:41] == [f"line {number}" for number in range(41)]
+            assert lines(second)[:41] == [f"line {number}" for number in range(41)]
+
+
+@pytest.fixture(scope="module")
+def collaboration(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """JupyterLab's real-time collaboration, in a folder of its own: it would change all other tests."""
+    folder = tmp_path_factory.mktemp("collaboration")
+    uv = Path(sys.executable).with_name("uv")
+    command = [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", folder]
+    subprocess.run([*command, *COLLABORATION], check=True, timeout=180)
+    return folder
+
+
+@pytest.fixture
+def together(own_state: None, collaboration: Path, tmp_path: Path) -> Iterator[Lab]:
+    if browser.chromium() is None:
+        pytest.skip("there is no chromium here; apt-get install chromium")
+    with browser.jupyterlab(tmp_path, packages=collaboration) as started:
+        started.write("one.ipynb", notebook(), trusted=True)
+        yield started
+
+
+def test_who_edits_together_sees_the_output_once_also_after_the_other_has_left(
+    together: Lab, tmp_path: Path
+) -> None:
+    with browser.browser(together, tmp_path / "b") as started, browser.page(started) as second:
+        with browser.page(started) as first:
+            browser.open_notebook(first, together, "one.ipynb")
+            browser.open_notebook(second, together, "one.ipynb")
+            run_all(first)
+            expect(line(first, 5)).to_be_visible(timeout=90_000)
+            expect(line(second, 5)).to_be_visible(timeout=30_000)
+            expect(line(second, 40)).to_be_visible(timeout=30_000)
+            assert lines(second)[:41] == [f"line {number}" for number in range(41)]
+        written = len(lines(second))  # whoever ran the cell is gone, and with it what the kernel told it
+        expect(line(second, written + 40)).to_be_visible(timeout=60_000)
+        expect(card(second)).to_contain_text("Running")
+        found = lines(second)
+        assert found[: written + 41] == [f"line {number}" for number in range(written + 41)]
+        browser_picture(second)
+
+
+def browser_picture(page: Page) -> None:
+    folder = Path(__file__).resolve().parents[2] / "build" / "pictures"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / "together.png")
