@@ -5,6 +5,7 @@ python .ci/check_wheel.py dist
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "gpu_workbench"
 MAX_SIZE = 2_000_000  # bytes; a wheel beyond it carries something that is not ours
+MAX_SCRIPTS = 150_000  # bytes of the extension's JavaScript, as a browser loads it: compressed
 
 ARCHIVE = """
 from gpu_workbench.backends.archive import agent_archive, agent_digest
@@ -56,6 +58,7 @@ def main(folder: str) -> None:
     (wheel,) = wheels
     if problems := look_into(wheel):
         sys.exit("\n".join([f"{wheel.name} is not as it should be:", *problems]))
+    print(f"{wheel.name}: {scripts_size(wheel):,} bytes of compressed JavaScript")
     use(wheel)
 
 
@@ -83,9 +86,20 @@ def look_into(wheel: Path) -> list[str]:
         for name in sorted(inside - package)
         if ".dist-info/" not in name and ".data/data/" not in name
     ]
+    if (scripts := scripts_size(wheel)) > MAX_SCRIPTS:
+        problems.append(f"  has {scripts:,} bytes of compressed JavaScript, more than {MAX_SCRIPTS:,}")
     if wheel.stat().st_size > MAX_SIZE:
         problems.append(f"  has {wheel.stat().st_size:,} bytes, more than {MAX_SIZE:,}")
     return problems
+
+
+def scripts_size(wheel: Path) -> int:
+    """Bytes of the extension's JavaScript after gzip, what is loaded on demand included."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = [
+            name for name in archive.namelist() if f"{EXTENSION}/static/" in name and name.endswith(".js")
+        ]
+        return sum(len(gzip.compress(archive.read(name))) for name in names)
 
 
 def sources() -> set[str]:

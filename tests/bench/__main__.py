@@ -46,6 +46,7 @@ SUBJECTS = (
     "values",
     "many",
     "contents",
+    "on_screen",
 )
 
 
