@@ -76,6 +76,31 @@ class Channel:
         """The WebSocket under :meth:`journal`."""
         return await self._client.websocket("/v1/journal", query={"after": after} if after else None)
 
+    async def forward(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: AsyncIterator[Buffer] | None = None,
+        length: int = 0,
+    ) -> Reply:
+        """Another client's request to the agent. Whatever it answers is the answer.
+
+        Args:
+            method: HTTP method.
+            path: With its version, quoted.
+            query: Query parameters.
+            body: In chunks.
+            length: Bytes of it.
+
+        Raises:
+            Unreachable: no connection, or it was cut.
+        """
+        return await self._client.request(
+            method, path, query=query or None, body=body, length=length, patience=VALUE_PATIENCE
+        )
+
     async def put_run(self, spec: RunSpec) -> JsonObject:
         """Queue a run; the same id again is harmless."""
         return await self._json("PUT", f"/v1/runs/{spec.id}", form=encode(spec))

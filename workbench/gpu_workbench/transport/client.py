@@ -8,7 +8,7 @@ import json
 import socket
 import ssl
 import urllib.parse
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
 from gpu_workbench.core.errors import ProtocolError, Unreachable
 from gpu_workbench.core.wire import Json, JsonObject
@@ -143,7 +143,7 @@ class Client:
         *,
         query: Mapping[str, str] | None = None,
         form: Json = None,
-        body: Iterable[Buffer] | None = None,
+        body: Iterable[Buffer] | AsyncIterable[Buffer] | None = None,
         length: int = 0,
         progress: Callable[[int], None] | None = None,
         patience: float | None = None,
@@ -292,10 +292,12 @@ class Client:
 
 
 async def _send_body(
-    stream: ByteStream, body: Iterable[Buffer], progress: Callable[[int], None] | None
+    stream: ByteStream,
+    body: Iterable[Buffer] | AsyncIterable[Buffer],
+    progress: Callable[[int], None] | None,
 ) -> None:
     sent = 0
-    for chunk in body:
+    async for chunk in _each(body):
         view = memoryview(chunk).cast("B") if len(chunk) else memoryview(b"")
         for start in range(0, len(view), 4 * CHUNK):
             part = view[start : start + 4 * CHUNK]
@@ -303,6 +305,15 @@ async def _send_body(
             sent += len(part)
             if progress is not None:
                 progress(sent)
+
+
+async def _each(body: Iterable[Buffer] | AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+    if isinstance(body, AsyncIterable):
+        async for chunk in body:
+            yield chunk
+    else:
+        for chunk in body:
+            yield chunk
 
 
 def _words(error: BaseException) -> str:
