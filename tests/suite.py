@@ -125,6 +125,8 @@ def main(argv: Sequence[str]) -> int:
         return 4
     chosen = [group for group in GROUPS if not names or group.name in names]
     began = time.monotonic()
+    if _cluster("info") != 0:
+        _cluster_is_ours.set()
     prepared = {group.name: group.prepare() for group in chosen}
     lanes = [[group for group in chosen if group.lane == lane] for lane in (1, 2)]
     say = Prefixed() if all(lanes) else print
@@ -220,11 +222,14 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 _running: set[subprocess.Popen[str]] = set()
+_ending = threading.Event()
 
 
 def _run(argv: Sequence[str], *, say: Say = print) -> int:
     """Run a program in the repository and say each of its lines."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    if _ending.is_set():
+        return 128 + signal.SIGINT
     with subprocess.Popen(
         argv,
         cwd=ROOT,
@@ -244,12 +249,24 @@ def _run(argv: Sequence[str], *, say: Say = print) -> int:
 
 
 def interrupt(*_: object) -> NoReturn:
-    """End what runs as Ctrl-C would, wait until it has cleaned up, and end."""
+    """End what runs as Ctrl-C would, wait until it has cleaned up, and end. Nothing else is begun meanwhile."""
+    _ending.set()
     for child in list(_running):
         child.send_signal(signal.SIGINT)
     for child in list(_running):
         child.wait()
+    if _cluster_is_ours.is_set():
+        _cluster("down")
     os._exit(128 + signal.SIGINT)
+
+
+_cluster_is_ours = threading.Event()
+"""Set where the test cluster was not there before: then it is not left behind."""
+
+
+def _cluster(command: str) -> int:
+    program = [sys.executable, "-m", "tests.cluster", command]
+    return subprocess.run(program, cwd=ROOT, capture_output=True, check=False).returncode
 
 
 if __name__ == "__main__":
