@@ -73,7 +73,7 @@ async def _measure(place: Place, on: OnCluster) -> list[Figure]:
 
 
 async def _make(on: OnCluster, runs: int) -> list[str]:
-    """Runs that nothing starts: their Jobs are suspended, and no scheduler knows their pods."""
+    """Runs that nothing starts: no controller takes their Jobs, and no scheduler their pods."""
     backend = KubernetesBackend(kubeconfig=str(on.cluster.kubeconfig), namespace=on.namespace)
     owner = await backend.owner()
     await backend.close()
@@ -98,7 +98,11 @@ def _make_run(on: OnCluster, owner: str, number: int) -> list[str]:
     spec = replace(spec, placement=replace(spec.placement, namespace=on.namespace))
     root = _call(on, "POST", "api/v1", "configmaps", root_manifest(spec))
     job: Any = job_manifest(spec, root_uid=uid_of(root), archive_digest="0" * 16)
-    job["spec"] |= {"suspend": True, "parallelism": PODS_EACH, "completions": PODS_EACH}
+    job["spec"] |= {
+        "managedBy": "gpu-workbench.dev/bench",
+        "parallelism": PODS_EACH,
+        "completions": PODS_EACH,
+    }
     _call(on, "POST", "apis/batch/v1", "jobs", job)
     pods = [_pod(job, rank=rank) for rank in range(PODS_EACH)]
     for pod in pods:
@@ -129,22 +133,19 @@ def _pod(job: Any, *, rank: int) -> Any:
 
 
 def _status(*, step: int) -> JsonObject:
-    """Running, and not yet ready; the probe's last answer changes."""
-    condition: JsonObject = {
-        "type": "Ready",
-        "status": "False",
-        "reason": "ContainersNotReady",
-        "message": f"probe {step}",
-    }
+    """On a node, where its image is pulled, or cannot be: with each step the other."""
+    failing = {"reason": "ImagePullBackOff", "message": f"Back-off pulling image, step {step}"}
+    waiting: JsonObject = {**failing} if step % 2 else {"reason": "ContainerCreating"}
     container: JsonObject = {
         "name": "main",
         "ready": False,
         "restartCount": 0,
         "image": "image",
         "imageID": "",
-        "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+        "state": {"waiting": waiting},
     }
-    return {"status": {"phase": "Running", "conditions": [condition], "containerStatuses": [container]}}
+    scheduled: JsonObject = {"type": "PodScheduled", "status": "True"}
+    return {"status": {"phase": "Pending", "conditions": [scheduled], "containerStatuses": [container]}}
 
 
 async def _change(on: OnCluster, pods: list[str], seconds: int) -> None:

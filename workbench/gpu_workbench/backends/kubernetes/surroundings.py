@@ -9,7 +9,7 @@ from gpu_workbench.backends.kubernetes.lists import Lists
 from gpu_workbench.backends.kubernetes.resources import CLAIMS, NODES, PODS, QUOTAS, Resource
 from gpu_workbench.core.errors import BackendError, PermissionDenied
 from gpu_workbench.core.model import Phase
-from gpu_workbench.core.objects import at, condition, label, members, name_of, text, uid_of
+from gpu_workbench.core.objects import at, condition, label, name_of, text, uid_of
 from gpu_workbench.core.spec import WorkloadSpec
 from gpu_workbench.core.wire import JsonObject
 
@@ -75,9 +75,8 @@ class Surroundings:
         if not self._spec.resources.gpus.count:
             return None
         running = "status.phase!=Succeeded,status.phase!=Failed"
-        found = await self._list("gpu pods", PODS, namespace="", fields=running)
-        resource = self._spec.resources.gpu_resource
-        return None if found is None else tuple(pod for pod in found if _holds(pod, resource))
+        holding = self._spec.resources.gpu_resource
+        return await self._list("gpu pods", PODS, namespace="", fields=running, holding=holding)
 
     async def _queue(self, job: JsonObject | None) -> JsonObject | None:
         if job is None or not label(job, QUEUE_LABEL):
@@ -88,12 +87,12 @@ class Surroundings:
         return next(iter(found or ()), None)
 
     async def _list(
-        self, key: str, resource: Resource, *, namespace: str, labels: str = "", fields: str = ""
+        self, key: str, resource: Resource, *, namespace: str, **which: str
     ) -> tuple[JsonObject, ...] | None:
         if key in self._forbidden:
             return None
         try:
-            return await self._lists.list(resource, namespace=namespace, labels=labels, fields=fields)
+            return await self._lists.list(resource, namespace=namespace, **which)
         except PermissionDenied:
             self._forbidden.add(key)
             return None
@@ -107,11 +106,3 @@ def _in_doubt(pod: JsonObject) -> bool:
         return False
     was_ready = text(pod, "status", "phase") == "Running" and bool(condition(pod, "Ready", "False"))
     return was_ready or at(pod, "metadata", "deletionTimestamp") is not None
-
-
-def _holds(pod: JsonObject, resource: str) -> bool:
-    """Whether a pod has a node and holds devices of that kind."""
-    containers = members(pod, "spec", "containers")
-    return bool(text(pod, "spec", "nodeName")) and any(
-        at(container, "resources", "limits", resource) for container in containers
-    )
