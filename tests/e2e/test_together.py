@@ -73,14 +73,14 @@ def lab(own_state: None, tmp_path: Path) -> Iterator[Lab]:
 
 
 def test_a_second_tab_shows_the_run_and_all_of_its_output(lab: Lab, tmp_path: Path) -> None:
-    with browser.browser(lab, tmp_path / "b") as started, browser.page(started) as first:
+    with browser.browser(lab, tmp_path) as started, browser.page(started) as first:
         browser.open_notebook(first, lab, "one.ipynb")
         run_all(first)
         expect(line(first, 5)).to_be_visible(timeout=90_000)
         first.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
         expect(first.locator(".jp-mod-dirty")).to_have_count(0)
         with browser.page(started) as second:
-            browser.open_notebook(second, lab, "one.ipynb")
+            browser.open_notebook(second, lab, "one.ipynb", kernel=False)
             expect(card(second)).to_contain_text("Running", timeout=60_000)
             expect(line(second, 40)).to_be_visible(timeout=60_000)
             expect(line(second, 0)).to_be_visible()
@@ -111,7 +111,7 @@ def together(own_state: None, collaboration: Path, tmp_path: Path) -> Iterator[L
 def test_who_edits_together_sees_the_output_once_also_after_the_other_has_left(
     together: Lab, tmp_path: Path
 ) -> None:
-    with browser.browser(together, tmp_path / "b") as started, browser.page(started) as second:
+    with browser.browser(together, tmp_path) as started, browser.page(started) as second:
         with browser.page(started) as first:
             browser.open_notebook(first, together, "one.ipynb")
             browser.open_notebook(second, together, "one.ipynb")

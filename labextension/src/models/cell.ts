@@ -31,7 +31,11 @@ export function charactersOf(cell: ICodeCellModel): Readonly<Record<string, numb
   return found;
 }
 
-/** Write a cell's outputs whole: what the run has written, then its view. */
+/** Write a cell's outputs whole: what the run has written, and its view, above it where it stands above. */
 export function rewrite(cell: ICodeCellModel, written: Written): void {
-  cell.outputs.fromJSON([...written.outputs, written.view]);
+  const { outputs } = cell;
+  const above = outputs.length > 0 && MIME_TYPE in outputs.get(0).data;
+  cell.outputs.fromJSON(
+    above ? [written.view, ...written.outputs] : [...written.outputs, written.view]
+  );
 }
