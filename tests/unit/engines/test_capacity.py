@@ -222,6 +222,10 @@ def test_without_a_sight_of_nodes_only_what_pods_hold_is_known() -> None:
     assert found.unseen == (Unseen("list", "nodes"),)
 
 
+def test_without_a_sight_of_pods_only_what_there_is_is_known() -> None:
+    assert only(count(node("a", {GPU: 8}), pods=None)) == GpuKind("H200 140 GiB", GPU, total=8)  # type: ignore[arg-type]
+
+
 def test_without_any_sight_each_missing_right_is_named() -> None:
     found = count(nodes=None, pods=None, quotas=None)  # type: ignore[arg-type]
     assert found.kinds == ()
@@ -234,7 +238,12 @@ def test_without_any_sight_each_missing_right_is_named() -> None:
 
 
 def test_a_quota_is_told_as_far_as_it_is_about_gpus() -> None:
-    hard: JsonObject = {"requests.nvidia.com/gpu": "32", "requests.cpu": "400", "pods": "10"}
+    hard: JsonObject = {
+        "requests.nvidia.com/gpu": "32",
+        "count/gpu": "9",
+        "requests.cpu": "400",
+        "pods": "10",
+    }
     counted: JsonObject = {
         "metadata": {"name": "team"},
         "status": {"hard": hard, "used": {"requests.nvidia.com/gpu": "28"}},
