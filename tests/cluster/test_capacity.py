@@ -57,7 +57,6 @@ async def test_gpus_are_counted_as_the_scheduler_gave_them(
     backend: KubernetesBackend, cluster: Cluster, namespace: str
 ) -> None:
     before = of(await backend.capacity(owner=ME), "nvidia.com/gpu")
-    assert (before.name, before.simulated) == ("H200 141 GiB", True)
     assert (before.mine, before.total) == (0, cluster.allocatable_gpus())
     real = Placement(node_selector={"kubernetes.io/os": "linux"})
     spec = WorkloadSpec(

@@ -81,6 +81,18 @@ it('is asked for while it is shown and unfolded', () => {
   expect(said.asked).toEqual(['follow', 'leave', 'follow', 'leave']);
 });
 
+it('keeps the count before, marked as such, until there is the next', () => {
+  said.cluster({ kinds: [H200] });
+  const body = view.node.querySelector('.gpuw-CapacityBody');
+  view.shown = false;
+  view.shown = true;
+  expect(view.node.textContent).toContain('4 of 32 free');
+  expect(body?.getAttribute('aria-busy')).toBe('true');
+  said.cluster({ kinds: [{ ...H200, others: 13, free: 3 }] });
+  expect(view.node.textContent).toContain('3 of 32 free');
+  expect(body?.getAttribute('aria-busy')).toBe('false');
+});
+
 it('shows each GPU as mine, of others or free, in words too', () => {
   said.cluster({ kinds: [H200] });
   expect(fold().textContent).toBe('Capacity · team-a');

@@ -35,6 +35,7 @@ export class CapacityView implements IDisposable {
     this._fold.className = 'gpuw-CapacityFold';
     this._fold.setAttribute('aria-expanded', 'true');
     this._fold.setAttribute('aria-controls', this._body.id);
+    this._fold.append(h('span', 'gpuw-CapacityWord', 'Capacity'), this._place);
     this._fold.addEventListener('click', () => {
       this._open = !this._open;
       this._follow();
@@ -65,13 +66,14 @@ export class CapacityView implements IDisposable {
     const wanted = this._shown && this._open;
     if (wanted && this._following === null) {
       this._following = this._runs.followCapacity(known => {
-        this._known = known;
+        const again = known.kind === 'waiting' && this._known.kind === 'value';
+        this._known = again ? this._known : known; // the count before stays, dimmed, for the moment until the next
+        this._body.setAttribute('aria-busy', String(again));
         this._draw();
       });
     } else if (!wanted) {
       this._following?.dispose();
       this._following = null;
-      this._known = { kind: 'waiting' };
     }
     this._fold.setAttribute('aria-expanded', String(this._open));
     this._body.hidden = !this._open;
@@ -82,11 +84,11 @@ export class CapacityView implements IDisposable {
     const targets = known.kind === 'value' ? worthShowing([...known.value.values()]) : [];
     const [first] = targets;
     if (targets.length === 1 && first !== undefined) {
-      this._fold.textContent = `Capacity · ${placeOf(first)}`;
+      this._place.textContent = ` · ${placeOf(first)}`;
       this._body.replaceChildren(...drawn(first));
       return;
     }
-    this._fold.textContent = 'Capacity';
+    this._place.textContent = '';
     const said = known.kind === 'error' ? known.message : targets.length === 0 ? 'Looking…' : '';
     this._body.replaceChildren(
       ...(said === '' ? [] : [h('p', 'gpuw-CapacityNote', said)]),
@@ -99,6 +101,7 @@ export class CapacityView implements IDisposable {
 
   private readonly _runs: Pick<IRuns, 'followCapacity'>;
   private readonly _fold = document.createElement('button');
+  private readonly _place = h('span', '');
   private readonly _body = withId(h('div', 'gpuw-CapacityBody'));
   private _known: Known<ReadonlyMap<string, CapacityState>> = { kind: 'waiting' };
   private _following: IDisposable | null = null;
@@ -162,13 +165,17 @@ function drawnKind(kind: GpuKind): HTMLElement {
       'div',
       'gpuw-KindHead',
       h('span', 'gpuw-KindName', kind.name),
-      kind.simulated === true ? h('span', 'gpuw-Tag', 'SIMULATED') : null,
       h('span', 'gpuw-KindFree', free(kind))
     ),
-    (kind.total ?? 0) > 0 ? squares(kind) : null,
+    h(
+      'div',
+      'gpuw-KindBody',
+      (kind.total ?? 0) > 0 ? squares(kind) : null,
+      kind.simulated === true ? h('span', 'gpuw-Tag', 'SIMULATED') : null
+    ),
     closed(kind)
   );
-  node.title = `${kind.resource}: ${inWords(kind)}`;
+  node.title = `${kind.name} (${kind.resource}): ${inWords(kind)}`;
   return node;
 }
 

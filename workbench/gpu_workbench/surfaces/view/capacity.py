@@ -20,7 +20,11 @@ def capacity(found: Capacity) -> Rendered:
     where = found.namespace or "this machine"
     rows = [_cells(kind) for kind in found.kinds]
     empty = (
-        "" if found.unseen else "No GPU is visible on this machine" if not found.namespace else "No GPU in this cluster"
+        ""
+        if found.unseen
+        else "No GPU is visible on this machine"
+        if not found.namespace
+        else "No GPU in this cluster"
     )
     table = plain(_TITLES, rows, empty=empty)
     below = notes(found)
