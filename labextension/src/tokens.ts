@@ -5,7 +5,7 @@ import { Token } from '@lumino/coreutils';
 import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 
-import type { Row, Snapshot, TargetState } from './wire';
+import type { CapacityState, Row, Snapshot, TargetState } from './wire';
 
 /** Whether the server answers, and since when it does not. */
 export type Connection =
@@ -50,6 +50,9 @@ export interface IRuns {
 
   /** Follow which backends are looked at and what is wrong with them, until the result is disposed. */
   followTargets(listener: Listener<ReadonlyMap<string, TargetState>>): IDisposable;
+
+  /** Follow which GPUs each backend has and who holds them, until the result is disposed: they are counted meanwhile. */
+  followCapacity(listener: Listener<ReadonlyMap<string, CapacityState>>): IDisposable;
 
   /** What a run has written, as a notebook has it. Rejects with the server's own sentence. */
   outputs(workload: string, run: string): Promise<Written>;

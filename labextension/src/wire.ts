@@ -212,3 +212,55 @@ export interface TargetState {
   readonly name: string;
   readonly error?: string;
 }
+
+/** The GPUs of a backend. */
+export interface CapacityState {
+  readonly name: string;
+  readonly capacity?: Capacity | null;
+  readonly error?: string;
+}
+
+/** The GPUs of one cluster, or of this machine. */
+export interface Capacity {
+  readonly namespace?: string;
+  readonly kinds?: readonly GpuKind[];
+  readonly starting?: number;
+  readonly waiting?: readonly Waiting[];
+  readonly places?: readonly string[];
+  readonly quotas?: readonly Quota[];
+  readonly unseen?: readonly Unseen[];
+}
+
+/** The GPUs of one kind, on nodes that are ready and take pods. ``None`` is what cannot be seen. */
+export interface GpuKind {
+  readonly name: string;
+  readonly resource: string;
+  readonly total?: number | null;
+  readonly mine?: number | null;
+  readonly others?: number | null;
+  readonly free?: number | null;
+  readonly closed?: number;
+  readonly simulated?: boolean;
+}
+
+/** GPUs that are asked for by what has no place yet. ``None`` is what cannot be seen. */
+export interface Waiting {
+  readonly name: string;
+  readonly mine?: number | null;
+  readonly others?: number | null;
+}
+
+/** What a namespace may have of a resource. */
+export interface Quota {
+  readonly name: string;
+  readonly resource: string;
+  readonly hard: number;
+  readonly used?: number | null;
+}
+
+/** Something this user may not see, by the right that is missing. */
+export interface Unseen {
+  readonly verb: string;
+  readonly resource: string;
+  readonly namespace?: string;
+}

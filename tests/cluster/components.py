@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from . import containerd
 from .build import program
+from .config import GPU_LABELS
 from .paths import API, CONF, NODE, NODE_IP, PKI, POD_CIDR, ROOT, SERVICE_CIDR, SOCKET
 
 
@@ -160,6 +161,7 @@ def _kubelet() -> Component:
         f"--kubeconfig={CONF}/kubelet.kubeconfig",
         f"--hostname-override={NODE}",
         f"--node-ip={NODE_IP}",
+        f"--node-labels={','.join(f'{name}={value}' for name, value in GPU_LABELS.items())}",
         f"--root-dir={ROOT}/kubelet",
         f"--cert-dir={ROOT}/kubelet/pki",
     )

@@ -9,6 +9,9 @@ from .images import PAUSE
 from .paths import CNI_BIN, CONF, DNS_IP, NODE, NODE_IP, PKI, POD_BRIDGE, POD_CIDR, ROOT, SOCKET
 
 GPUS = 4
+GPU_LABELS = {"nvidia.com/gpu.product": "SIMULATED-H200", "nvidia.com/gpu.memory": "144384"}
+"""What GPU feature discovery would say of them."""
+
 _CONTAINERD = f"""version = 2
 root = "{ROOT}/containerd/root"
 state = "{ROOT}/containerd/state"

@@ -49,6 +49,7 @@ print(json.dumps([{
     "clock": figure(n.nvmlDeviceGetClockInfo, d, n.NVML_CLOCK_SM),
     "max_clock": figure(n.nvmlDeviceGetMaxClockInfo, d, n.NVML_CLOCK_SM),
     "throttle": figure(n.nvmlDeviceGetCurrentClocksThrottleReasons, d),
+    "processes": figure(lambda d: len(n.nvmlDeviceGetComputeRunningProcesses(d)), d),
 } for d in devices]))
 n.nvmlShutdown()
 """
@@ -130,6 +131,11 @@ def test_figures_taken_away_are_not_supported_and_the_others_stay(library: Path)
     assert device["utilization"] == device["power"] == "NVMLError_NotSupported"
     assert isinstance(device["power_limit"], int)
     assert isinstance(device["memory"], dict)
+
+
+def test_the_last_devices_have_a_process(library: Path) -> None:
+    found = devices(library, GPU_WORKBENCH_NVML_COUNT="3", GPU_WORKBENCH_NVML_BUSY="1")
+    assert [device["processes"] for device in found] == [0, 0, 1]
 
 
 @pytest.mark.parametrize(

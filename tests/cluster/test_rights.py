@@ -12,6 +12,7 @@ import yaml
 
 from gpu_workbench.backends.kubernetes.backend import KubernetesBackend
 from gpu_workbench.backends.kubernetes.rights import RIGHTS, missing_rights, role_yaml
+from gpu_workbench.core.capacity import Unseen
 from gpu_workbench.core.errors import PermissionDenied, WorkbenchError
 from gpu_workbench.core.objects import text
 from gpu_workbench.core.spec import Placement, Resources, WorkloadSpec
@@ -117,6 +118,7 @@ async def speak(backend, handle):
 async def test_the_role_we_print_is_enough(someone, spec):
     backend = someone().backend(RIGHTS)
     assert await missing_rights(await backend.connect(), namespace=backend._namespace()) == ()
+    assert (await backend.capacity(owner=await backend.owner())).unseen == ()
     refused, ran = await use_everything(backend, spec)
     assert refused == []
     assert ran
@@ -157,3 +159,27 @@ async def test_without_any_other_right_a_session_still_starts_and_ends(someone, 
         await backend.close()
 
     await asyncio.gather(*(check(right) for right in RIGHTS if not right.needed))
+
+
+async def test_what_the_capacity_lacks_without_a_right_is_named(someone, namespace):
+    """The rest is counted all the same."""
+
+    async def check(gone):
+        backend = someone().backend([item for item in RIGHTS if not gone(item)])
+        found = await backend.capacity(owner=await backend.owner())
+        await backend.close()
+        return found
+
+    blind, alone, unquoted = await asyncio.gather(
+        check(lambda right: right.resource == "nodes"),
+        check(lambda right: right.resource == "pods" and right.everywhere),
+        check(lambda right: right.resource == "resourcequotas"),
+    )
+    assert blind.unseen == (Unseen("list", "nodes"),)
+    assert all(kind.total is kind.free is None and kind.mine == 0 for kind in blind.kinds)
+    assert alone.unseen == (Unseen("list", "pods"),)
+    gpus = next(kind for kind in alone.kinds if kind.resource == "nvidia.com/gpu")
+    assert (gpus.mine, gpus.others, gpus.free) == (0, None, None)
+    assert gpus.total
+    assert unquoted.unseen == (Unseen("list", "resourcequotas", namespace),)
+    assert all(kind.free is not None for kind in unquoted.kinds)

@@ -60,6 +60,10 @@ class Said implements IRuns {
     return new DisposableDelegate(() => undefined);
   }
 
+  followCapacity(): DisposableDelegate {
+    return new DisposableDelegate(() => undefined);
+  }
+
   interrupt(): Promise<void> {
     return Promise.resolve();
   }

@@ -8,7 +8,7 @@ import { Signal } from '@lumino/signaling';
 import type { ISignal } from '@lumino/signaling';
 
 import type { Connection, IRuns, Known, Listener, Written } from '../tokens';
-import type { Row, Snapshot, TargetState } from '../wire';
+import type { CapacityState, Row, Snapshot, TargetState } from '../wire';
 import { pause } from './backoff';
 import { isMembers, nested, parse, Topic } from './topic';
 import type { Members } from './topic';
@@ -16,6 +16,7 @@ import type { Members } from './topic';
 const BASE = 'gpu-workbench/api';
 const ALL = 'runs';
 const TARGETS = 'targets';
+const CAPACITY = 'capacity';
 
 interface Followed {
   topic: Topic;
@@ -63,6 +64,12 @@ export class Runs implements IRuns, IDisposable {
   followTargets(listener: Listener<ReadonlyMap<string, TargetState>>): IDisposable {
     return this._follow(TARGETS, known => {
       listener(mapped(known, byName<TargetState>));
+    });
+  }
+
+  followCapacity(listener: Listener<ReadonlyMap<string, CapacityState>>): IDisposable {
+    return this._follow(CAPACITY, known => {
+      listener(mapped(known, byName<CapacityState>));
     });
   }
 

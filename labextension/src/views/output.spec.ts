@@ -37,6 +37,10 @@ class Said implements IRuns {
     return new DisposableDelegate(() => undefined);
   }
 
+  followCapacity(): DisposableDelegate {
+    return new DisposableDelegate(() => undefined);
+  }
+
   interrupt(workload: string, run: string): Promise<void> {
     this.asked.push(`interrupt ${workload}/${run}`);
     return Promise.resolve();

@@ -39,6 +39,13 @@ class Said implements IRuns {
     return new DisposableDelegate(() => undefined);
   }
 
+  followCapacity(): DisposableDelegate {
+    this.asked.push('follow capacity');
+    return new DisposableDelegate(() => {
+      this.asked.push('leave capacity');
+    });
+  }
+
   interrupt(): Promise<void> {
     return Promise.resolve();
   }
@@ -85,10 +92,10 @@ const groups = () =>
 const names = () =>
   [...panel.node.querySelectorAll('.gpuw-Row strong')].map(node => node.textContent);
 
-it('follows the list only while it is shown', () => {
-  expect(runs.asked).toEqual(['follow']);
+it('follows the list and the capacity only while it is shown', () => {
+  expect(runs.asked.sort()).toEqual(['follow', 'follow capacity']);
   panel.hide();
-  expect(runs.asked).toEqual(['follow', 'leave']);
+  expect(runs.asked.sort()).toEqual(['follow', 'follow capacity', 'leave', 'leave capacity']);
 });
 
 it('puts what runs first, the newest on top', () => {

@@ -6,6 +6,7 @@ import { Widget } from '@lumino/widgets';
 
 import type { IRuns, Known } from '../tokens';
 import type { Phase, Row } from '../wire';
+import { CapacityView } from './capacity';
 import { h } from './dom';
 import { ended } from '../models/phases';
 import { matches, RowView } from './row';
@@ -23,6 +24,7 @@ export class RunsPanel extends Widget {
     super();
     this.addClass('gpuw-Panel');
     this._runs = runs;
+    this._capacity = new CapacityView(runs);
     this._search.type = 'search';
     this._search.placeholder = 'Search name, image, id…';
     this._search.setAttribute('aria-label', 'Search runs');
@@ -32,13 +34,15 @@ export class RunsPanel extends Widget {
       this._search,
       this._note,
       this._wrong,
-      ...this._groups.flatMap(({ heading, list }) => [heading, list])
+      ...this._groups.flatMap(({ heading, list }) => [heading, list]),
+      this._capacity.node
     );
   }
 
   protected override onAfterShow(message: Message): void {
     super.onAfterShow(message);
     this._runs.connectionChanged.connect(this._draw, this);
+    this._capacity.shown = true;
     if (this._following === null) {
       this._following = new DisposableSet();
       this._following.add(
@@ -66,11 +70,13 @@ export class RunsPanel extends Widget {
 
   override dispose(): void {
     this._let();
+    this._capacity.dispose();
     super.dispose();
   }
 
   private _let(): void {
     this._runs.connectionChanged.disconnect(this._draw, this);
+    this._capacity.shown = false;
     this._following?.dispose();
     this._following = null;
   }
@@ -143,6 +149,7 @@ export class RunsPanel extends Widget {
   }
 
   private readonly _runs: IRuns;
+  private readonly _capacity: CapacityView;
   private readonly _search = document.createElement('input');
   private readonly _wrong = h('div', '');
   private readonly _note = h('p', 'gpuw-PanelNote');

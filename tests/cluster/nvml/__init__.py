@@ -5,8 +5,9 @@ LD_LIBRARY_PATH then finds it as it would the real one. What it shows is set by 
 
     NVIDIA_VISIBLE_DEVICES      ids of the GPUs, as the device plugin sets it; each id is the UUID of one device
     GPU_WORKBENCH_NVML_COUNT    how many GPUs there are where NVIDIA_VISIBLE_DEVICES is not set (or is "all")
+    GPU_WORKBENCH_NVML_BUSY     on how many of them, the last ones, a process runs
     GPU_WORKBENCH_NVML_MISSING  figures that answer NVML_ERROR_NOT_SUPPORTED, separated by commas: name, uuid, memory,
-                                utilization, temperature, power, power_limit, clock, max_clock, throttle
+                                utilization, temperature, power, power_limit, clock, max_clock, throttle, processes
 
 With neither of the first two there is no driver: nvmlInit fails as it does on a machine without one.
 """

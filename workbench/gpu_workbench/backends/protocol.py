@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gpu_workbench.backends.channel import Channel
 from gpu_workbench.backends.kept import Kept
+from gpu_workbench.core.capacity import Capacity
 from gpu_workbench.core.facts import Facts
 from gpu_workbench.core.spec import Handle, WorkloadSpec
 
@@ -141,5 +142,23 @@ class Backend(Control, Protocol):
 
         Raises:
             Unreachable: there is no agent to talk to (yet, or any more).
+        """
+        ...
+
+
+@runtime_checkable
+class CountsGpus(Protocol):
+    """A backend that can say which GPUs there are and who holds them."""
+
+    async def capacity(self, *, owner: str) -> Capacity:
+        """What there is now, as far as this user may see it.
+
+        Called by: ``app.capacities``, while somebody looks.
+
+        Args:
+            owner: Whose workloads are this user's.
+
+        Raises:
+            Unreachable, Throttled: it cannot be asked at the moment.
         """
         ...

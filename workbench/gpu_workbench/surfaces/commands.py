@@ -137,6 +137,14 @@ COMMANDS: tuple[CommandSpec, ...] = (
         program=True,
     ),
     CommandSpec(
+        "capacity",
+        "Shows which GPUs there are, how many are free, what waits for them, and the namespace's quota.",
+        ("capacity",),
+        flags=TARGET_FLAGS,
+        detail="What you may not see is n/a, with the right that is missing.",
+        program=True,
+    ),
+    CommandSpec(
         "vars",
         "Lists variables: where they are, their size, and whether the two copies differ.",
         ("vars", "vars --session training"),

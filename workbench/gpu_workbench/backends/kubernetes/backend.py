@@ -14,6 +14,7 @@ from pathlib import Path
 from gpu_workbench.backends.channel import Channel
 from gpu_workbench.backends.checks import Check
 from gpu_workbench.backends.kept import Kept
+from gpu_workbench.backends.kubernetes import capacity
 from gpu_workbench.backends.kubernetes.access import Access, load_access
 from gpu_workbench.backends.kubernetes.checks import examine
 from gpu_workbench.backends.kubernetes.children import create_children, remove_children
@@ -32,6 +33,7 @@ from gpu_workbench.backends.kubernetes.storekeeper import Storekeeper
 from gpu_workbench.backends.kubernetes.stores import ClaimFiles, StoredRun, StoreFiles, UrlFiles
 from gpu_workbench.backends.kubernetes.watching import Watching
 from gpu_workbench.backends.protocol import Listed, Sealed
+from gpu_workbench.core.capacity import Capacity
 from gpu_workbench.core.errors import (
     BackendError,
     NotFound,
@@ -331,6 +333,11 @@ class KubernetesBackend:
         with suppress(BackendError):
             user = await self._user()
         return role_yaml(namespace=self._namespace(), user=user)
+
+    async def capacity(self, *, owner: str) -> Capacity:
+        """See :meth:`~gpu_workbench.backends.protocol.CountsGpus.capacity`."""
+        client = await self.connect()
+        return await capacity.count(client, namespace=self._namespace(), owner=owner)
 
     async def set_secret(self, name: str, variable: str, value: str) -> bool:
         """See :meth:`~gpu_workbench.backends.checks.KeepsSecrets.set_secret`."""

@@ -110,13 +110,13 @@ RIGHTS = (
         ("list",),
         "resourcequotas",
         why="how much of the namespace's quota is used",
-        without="`%gpu why` does not say how much of a quota is left",
+        without="neither `%gpu why` nor the capacity says how much of a quota is left",
     ),
     Right(
         ("list",),
         "workloads",
         why="the place in a Kueue queue",
-        without="`%gpu why` does not say what the queue waits for",
+        without="`%gpu why` does not say what the queue waits for, nor the capacity your place in it",
         group="kueue.x-k8s.io",
     ),
     Right(
@@ -129,14 +129,14 @@ RIGHTS = (
         ("list",),
         "nodes",
         why="which GPUs there are, and which nodes a kind such as `h200` means",
-        without="capacity is not visible, and `--gpus kind:n` needs the label's whole value",
+        without="the capacity shows only the GPUs that pods hold, and `--gpus kind:n` needs the label's whole value",
         everywhere=True,
     ),
     Right(
         ("list",),
         "pods",
         why="how many GPUs are taken",
-        without="`%gpu why` cannot say that all GPUs are taken, only what the scheduler says",
+        without="the capacity does not say how many others hold or are free, and `%gpu why` only what the scheduler says",
         everywhere=True,
     ),
 )

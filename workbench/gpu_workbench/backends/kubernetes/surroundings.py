@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from gpu_workbench.backends.kubernetes.lists import Lists
-from gpu_workbench.backends.kubernetes.resources import CLAIMS, NODES, PODS, QUOTAS, Resource
+from gpu_workbench.backends.kubernetes.resources import CLAIMS, NODES, PODS, QUEUED, QUOTAS, Resource
 from gpu_workbench.core.errors import BackendError, PermissionDenied
 from gpu_workbench.core.model import Phase
 from gpu_workbench.core.objects import at, condition, label, name_of, text, uid_of
@@ -17,7 +17,6 @@ INTERVAL = 15.0
 """Seconds between two looks: these lists are long on a large cluster, and change slowly."""
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-_QUEUES = Resource("kueue.x-k8s.io/v1beta1", "workloads")
 
 
 class Surroundings:
@@ -82,7 +81,7 @@ class Surroundings:
         if job is None or not label(job, QUEUE_LABEL):
             return None
         found = await self._list(
-            "queue", _QUEUES, namespace=self._namespace, labels=f"kueue.x-k8s.io/job-uid={uid_of(job)}"
+            "queue", QUEUED, namespace=self._namespace, labels=f"kueue.x-k8s.io/job-uid={uid_of(job)}"
         )
         return next(iter(found or ()), None)
 

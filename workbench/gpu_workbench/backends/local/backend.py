@@ -20,12 +20,14 @@ from gpu_workbench.backends.archive import agent_digest, agent_sources
 from gpu_workbench.backends.channel import Channel
 from gpu_workbench.backends.checks import Check
 from gpu_workbench.backends.kept import Kept, KeptFolder
+from gpu_workbench.backends.local.capacity import count
 from gpu_workbench.backends.local.checks import examine
 from gpu_workbench.backends.local.folder import WorkloadFolder
 from gpu_workbench.backends.local.lease import visible_gpus
 from gpu_workbench.backends.local.process import process_started
 from gpu_workbench.backends.protocol import Listed, Sealed
 from gpu_workbench.core.agent_config import AgentConfig, Listen, dump_agent_config
+from gpu_workbench.core.capacity import Capacity
 from gpu_workbench.core.errors import Unreachable, WorkbenchError
 from gpu_workbench.core.facts import Facts
 from gpu_workbench.core.model import Kind, Phase
@@ -247,6 +249,10 @@ class LocalBackend:
     async def examine(self, spec: WorkloadSpec) -> tuple[Check, ...]:
         """See :meth:`~gpu_workbench.backends.checks.Examinable.examine`."""
         return tuple(await asyncio.to_thread(examine, self._root))
+
+    async def capacity(self, *, owner: str) -> Capacity:
+        """See :meth:`~gpu_workbench.backends.protocol.CountsGpus.capacity`. All workloads here are this user's."""
+        return await asyncio.to_thread(count, self._root)
 
     async def close(self) -> None:
         """Nothing to let go of."""

@@ -38,6 +38,30 @@ def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
+def leases_of(root: Path) -> Path:
+    """The folder of the lock files, the same for all workloads of this user.
+
+    Args:
+        root: Folder of the workloads.
+    """
+    return root / "leases"
+
+
+def is_lent(leases: Path, uuid: str) -> bool:
+    """Whether a workload holds a GPU. Whoever tries to take it in this very moment tries again."""
+    try:
+        descriptor = os.open(leases / f"{uuid}.lock", os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def lease(folder: WorkloadFolder, *, leases: Path, asked: int, gpus: list[str]) -> list[str]:
     """Wait for ``asked`` GPUs and hold their locks until this process ends; returns their UUIDs.
 
@@ -89,7 +113,7 @@ def main(arguments: list[str]) -> None:
     asked = handle.spec.resources.gpus.count if handle else 0
     gpus = visible_gpus() if asked else []
     count = min(asked, len(gpus))
-    taken = lease(folder, leases=folder.path.parent / "leases", asked=count, gpus=gpus) if count else []
+    taken = lease(folder, leases=leases_of(folder.path.parent), asked=count, gpus=gpus) if count else []
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ",".join(taken)}
     os.execvpe(command[0], command, environment)
 

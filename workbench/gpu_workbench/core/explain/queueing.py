@@ -25,12 +25,7 @@ _RECLAIMED = "It gave back GPUs that its queue had borrowed from another team, a
 def queued(case: Case) -> Explanation | None:
     """The queue has not let it in, or has sent it back."""
     workload = case.facts.queue
-    if (
-        workload is None
-        or condition(workload, "Finished")
-        or condition(workload, "Admitted")
-        or _deleted(case)
-    ):
+    if workload is None or not waits_in_queue(workload) or _deleted(case):
         return None
     pending = condition(workload, "QuotaReserved", "False")
     evicted = condition(workload, "Evicted")
@@ -41,6 +36,11 @@ def queued(case: Case) -> Explanation | None:
     if condition(workload, "QuotaReserved"):
         return _told(case, "queue-check", "Its GPUs are reserved; a check of the queue is not done yet", {})
     return _told(case, "queued", "", pending)
+
+
+def waits_in_queue(workload: JsonObject) -> bool:
+    """Whether the queue has not let it in."""
+    return not condition(workload, "Finished") and not condition(workload, "Admitted")
 
 
 def _deleted(case: Case) -> bool:
@@ -60,7 +60,7 @@ def _told(case: Case, code: str, what: str, pending: JsonObject, *, waits: bool 
     """What happened, the place in the queue, and the queue's own message."""
     workload = case.facts.queue or {}
     said = quote(text(pending, "message"))
-    parts = [part for part in (what, _place(workload)) if part]
+    parts = [part for part in (what, place_of(workload)) if part]
     sentence = "; ".join(parts) + (f': "{said}"' if said else "")
     return Explanation(
         code=code,
@@ -71,7 +71,8 @@ def _told(case: Case, code: str, what: str, pending: JsonObject, *, waits: bool 
     )
 
 
-def _place(workload: JsonObject) -> str:
+def place_of(workload: JsonObject) -> str:
+    """``next in queue team-a``; empty once its place is reserved."""
     queue = text(workload, "spec", "queueName")
     named = f"queue {queue}" if queue else "the queue"
     if not isinstance(at(workload, "position"), int):

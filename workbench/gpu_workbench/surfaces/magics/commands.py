@@ -17,6 +17,7 @@ from gpu_workbench.core.spec import DEFAULT_SESSION, Handle
 from gpu_workbench.surfaces import scripts
 from gpu_workbench.surfaces.command_lines import Command
 from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.magics.capacity import capacity
 from gpu_workbench.surfaces.magics.choices import profiles, use
 from gpu_workbench.surfaces.magics.copying import copy
 from gpu_workbench.surfaces.magics.detach import launch
@@ -260,6 +261,7 @@ COMMANDS: Mapping[str, Run] = {
     "logs": logs,
     "why": why,
     "top": top,
+    "capacity": capacity,
     "vars": names,
     "push": push,
     "pull": pull,

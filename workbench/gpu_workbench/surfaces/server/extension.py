@@ -10,6 +10,7 @@ from traitlets import Set, Unicode
 
 from gpu_workbench.app import config as configuration
 from gpu_workbench.app.board import Board, Target
+from gpu_workbench.app.capacities import Capacities
 from gpu_workbench.app.notebook import local_owner
 from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.surfaces.backends import make_backend
@@ -37,8 +38,8 @@ class WorkbenchApp(ExtensionApp):
         found = configuration.load(project=root, flags={}, used={})
         names = dict.fromkeys(("local", found.settings.backend))
         self._backends = [make_backend(name, config=found) for name in names]
-        board = Board([Target(backend, _owner_of(backend)) for backend in self._backends])
-        self.hub = Hub(board, saved=found.settings.saved)
+        targets = [Target(backend, _owner_of(backend)) for backend in self._backends]
+        self.hub = Hub(Board(targets), Capacities(targets), saved=found.settings.saved)
 
     def initialize_handlers(self) -> None:
         """Add the routes; the server's base URL is put before them."""
@@ -49,6 +50,7 @@ class WorkbenchApp(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """Let go of everything; the runs go on."""
+        self.hub.capacities.close()
         await self.hub.board.close()
         for backend in self._backends:
             await backend.close()

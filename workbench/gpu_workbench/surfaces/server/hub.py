@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from gpu_workbench.app.board import Board
+from gpu_workbench.app.capacities import Capacities
 from gpu_workbench.core.errors import RunNotFound
-from gpu_workbench.surfaces.server.states import row, run_state, target
-from gpu_workbench.surfaces.server.topics import RUNS, TARGETS, RunTopic, State
+from gpu_workbench.surfaces.server.states import capacity, row, run_state, target
+from gpu_workbench.surfaces.server.topics import CAPACITY, RUNS, TARGETS, RunTopic, State
 
 Changed = Callable[[str], None]
 """Called with the name of a topic of which something may have changed."""
@@ -19,11 +20,13 @@ class Hub:
 
     Args:
         board: What they are about.
+        capacities: And which GPUs there are for it.
         saved: How much of a view may be kept in a notebook file: ``summary``, ``full`` or ``none``.
     """
 
-    def __init__(self, board: Board, *, saved: str) -> None:
+    def __init__(self, board: Board, capacities: Capacities, *, saved: str) -> None:
         self.board = board
+        self.capacities = capacities
         self.saved = saved
         self._rows: dict[str, tuple[int, str]] = {}
         self._runs: dict[str, tuple[int, State]] = {}
@@ -41,9 +44,16 @@ class Hub:
         with self.board.look(tell):
             yield
 
+    def want(self, topic: str | RunTopic, changed: Changed) -> contextlib.AbstractContextManager[None]:
+        """While it lasts, that topic is wanted: what is known only while somebody does is found out and told."""
+        if isinstance(topic, RunTopic):
+            return self._want_run(topic)
+        if topic == CAPACITY:
+            return self.capacities.look(lambda: changed(CAPACITY))
+        return contextlib.nullcontext()
+
     @contextlib.contextmanager
-    def topic(self, topic: RunTopic) -> Iterator[None]:
-        """While it lasts, that topic is wanted."""
+    def _want_run(self, topic: RunTopic) -> Iterator[None]:
         wanted = self._topics.setdefault(topic.workload, {})
         wanted[str(topic)] = wanted.get(str(topic), 0) + 1
         try:
@@ -66,6 +76,8 @@ class Hub:
             return self._state_of_run(topic)
         if topic == TARGETS:
             return {name: target(name, self.board.errors.get(name, "")) for name in self.board.targets}
+        if topic == CAPACITY:
+            return {name: capacity(name, counted) for name, counted in self.capacities.known.items()}
         return self._state_of_list()
 
     def _state_of_run(self, topic: RunTopic) -> State:

@@ -99,8 +99,7 @@ class TopicSocket(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, Jupyt
         if name not in self._wanted:
             self._wanted[name] = contextlib.ExitStack()
             self._parsed[name] = parsed
-            if isinstance(parsed, RunTopic):
-                self._wanted[name].enter_context(self._hub.topic(parsed))
+            self._wanted[name].enter_context(self._hub.want(parsed, self._changed))
         self._news.set()
 
     def _drop(self, topic: str) -> None:

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 
 from gpu_workbench.app.board import Followed
+from gpu_workbench.app.capacities import Counted
+from gpu_workbench.core.capacity import Capacity
 from gpu_workbench.core.model import Kind, Phase, Progress
 from gpu_workbench.core.wire import Json, JsonObject, encode_fields
 from gpu_workbench.surfaces.picture import snapshot_of
@@ -70,6 +72,25 @@ class TargetState:
 def target(name: str, error: str) -> str:
     """A backend, as JSON."""
     return _text(encode_fields(TargetState(name, error)))
+
+
+@dataclass(frozen=True)
+class CapacityState:
+    """The GPUs of a backend.
+
+    Args:
+        capacity: ``None`` where they cannot be counted.
+        error: Why they cannot; empty where they can.
+    """
+
+    name: str
+    capacity: Capacity | None = None
+    error: str = ""
+
+
+def capacity(name: str, counted: Counted) -> str:
+    """What was counted on a backend, as JSON."""
+    return _text(encode_fields(CapacityState(name, counted.capacity, counted.error)))
 
 
 def row(followed: Followed) -> str:

@@ -19,6 +19,9 @@ RUNS = "runs"
 TARGETS = "targets"
 """The topic with a member for each backend that is looked at."""
 
+CAPACITY = "capacity"
+"""The topic with a member for each backend whose GPUs can be counted; they are while somebody is subscribed to it."""
+
 _ID_LENGTH = 64
 
 
@@ -35,7 +38,7 @@ class RunTopic:
 
 def parse_topic(text: object) -> str | RunTopic | None:
     """The topic of that name; ``None`` for what is none."""
-    if text in (RUNS, TARGETS):
+    if text in (RUNS, TARGETS, CAPACITY):
         return str(text)
     if not isinstance(text, str):
         return None

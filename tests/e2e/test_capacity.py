@@ -1,0 +1,92 @@
+"""Capacity in a real JupyterLab: the GPUs of this machine, SIMULATED, at the bottom of the panel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Locator, Page, expect
+
+from tests.cluster import nvml
+from tests.e2e import browser
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(sys.platform != "linux", reason="the NVML double is a Linux library"),
+    pytest.mark.skipif(not shutil.which("gcc"), reason="the NVML double is compiled with gcc"),
+]
+
+PICTURES = Path(__file__).resolve().parents[2] / "build" / "pictures"
+
+
+@pytest.fixture(scope="module")
+def page(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A notebook whose cell holds one of four GPUs; somebody's process is on another one."""
+    if browser.chromium() is None:
+        pytest.skip("there is no chromium here; apt-get install chromium")
+    folder = tmp_path_factory.mktemp("capacity")
+    nvml.build(folder / "nvml")
+    devices = {
+        "LD_LIBRARY_PATH": str(folder / "nvml"),
+        "GPU_WORKBENCH_NVML_COUNT": "4",
+        "GPU_WORKBENCH_NVML_BUSY": "1",
+    }
+    os.environ.update(devices)  # own_state puts back what was there
+    with browser.jupyterlab(folder) as lab:
+        cells = [new_code_cell("%load_ext gpu_workbench"), new_code_cell("%%gpu --gpus 1\n6 * 7")]
+        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        lab.write("capacity.ipynb", new_notebook(cells=cells, metadata=spec), trusted=True)
+        with browser.browser(lab, folder) as started, browser.page(started, width=1250) as page:
+            browser.open_notebook(page, lab, "capacity.ipynb")
+            page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-runs')")
+            yield page
+
+
+def capacity(page: Page) -> Locator:
+    return page.get_by_role("region", name="Capacity")
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep what a person would see, to be looked at."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png")
+
+
+def test_the_panel_counts_the_gpus_of_this_machine(page: Page) -> None:
+    expect(capacity(page)).to_contain_text("3 of 4 free", timeout=30_000)
+    expect(capacity(page)).to_contain_text("SIMULATED")
+    expect(page.get_by_role("img", name="H200 141 GiB: 0 mine, 1 others, 3 free of 4")).to_be_visible()
+
+
+def test_a_cell_that_gets_one_makes_it_mine(page: Page) -> None:
+    browser.run_all(page)
+    mine = page.get_by_role("img", name="H200 141 GiB: 1 mine, 1 others, 2 free of 4")
+    expect(mine).to_be_visible(timeout=90_000)
+    picture(page, "capacity")
+    page.evaluate(
+        "() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
+    )
+    page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
+    page.wait_for_selector("#jupyterlab-splash", state="detached")
+    picture(page, "capacity-dark")
+
+
+def test_it_is_folded_and_unfolded_by_keyboard(page: Page) -> None:
+    fold = capacity(page).get_by_role("button", name="Capacity")
+    fold.focus()
+    page.keyboard.press("Enter")
+    expect(fold).to_have_attribute("aria-expanded", "false")
+    expect(capacity(page).get_by_role("img")).to_have_count(0)
+    page.keyboard.press("Enter")
+    expect(capacity(page).get_by_role("img")).to_have_count(1)
+    expect(capacity(page)).to_contain_text("2 of 4 free")
+
+
+def test_nothing_was_complained_of(page: Page) -> None:
+    assert not page.complaints, page.complaints  # type: ignore[attr-defined]
