@@ -28,6 +28,7 @@ COLLABORATION = (
     "jupyter-collaboration>=5,<6",
     "jupyter-collaboration-ui",
     "jupyter-docprovider",
+    "jupyter-server-fileid",
     "jupyter-server-ydoc",
     "jupyter-ydoc",
     "pycrdt",

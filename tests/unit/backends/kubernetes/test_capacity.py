@@ -8,6 +8,7 @@ import re
 import pytest
 
 from gpu_workbench.backends.kubernetes.capacity import count
+from gpu_workbench.backends.kubernetes.lists import Lists
 from gpu_workbench.core.capacity import GpuKind, Quota, Unseen, Waiting
 from gpu_workbench.core.errors import Unreachable
 from tests.unit.backends.kubernetes.api_server import Fault, status
@@ -71,7 +72,7 @@ def cluster(server):
 
 
 async def test_everything_is_counted(client, server, cluster):
-    found = await count(client, namespace="team", owner=ME)
+    found = await count(Lists(client), namespace="team", owner=ME)
     assert found.kinds == (GpuKind("nvidia.com/gpu", "nvidia.com/gpu", total=8, mine=2, others=3, free=3),)
     assert found.waiting == (Waiting("GPUs", mine=1, others=0),)
     assert found.quotas == (Quota("q", "nvidia.com/gpu", 4, 2),)
@@ -101,7 +102,7 @@ async def test_what_may_not_be_seen_is_named_and_the_rest_is_counted(
     client, cluster, forbidden, unseen, kind
 ):
     cluster.forbidden = forbidden
-    found = await count(client, namespace="team", owner=ME)
+    found = await count(Lists(client), namespace="team", owner=ME)
     assert list(found.unseen) == unseen
     (gpus,) = found.kinds
     assert (gpus.total, gpus.mine, gpus.others, gpus.free) == kind
@@ -111,7 +112,7 @@ async def test_what_may_not_be_seen_is_named_and_the_rest_is_counted(
 
 async def test_without_kueue_nothing_is_said_of_it(client, server, cluster):
     cluster.absent = ".*/workloads"
-    found = await count(client, namespace="team", owner=ME)
+    found = await count(Lists(client), namespace="team", owner=ME)
     assert (found.places, found.unseen) == ((), ())
     assert not any(request.path.endswith("/jobs") for request in server.requests)
 
@@ -119,4 +120,4 @@ async def test_without_kueue_nothing_is_said_of_it(client, server, cluster):
 async def test_a_cluster_that_fails_is_an_error(client, server):
     server.fault = lambda number, request: Fault(code=500)
     with pytest.raises(Unreachable):
-        await count(client, namespace="team", owner=ME)
+        await count(Lists(client), namespace="team", owner=ME)

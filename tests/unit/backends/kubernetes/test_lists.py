@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gpu_workbench.backends.kubernetes.client import Listing
-from gpu_workbench.backends.kubernetes.lists import FRESH, FRESH_EACH, Lists
+from gpu_workbench.backends.kubernetes.lists import FRESH, FRESH_EACH, Kept, Lists
 from gpu_workbench.backends.kubernetes.resources import NODES, PODS
 from gpu_workbench.core.errors import Unreachable
 
@@ -84,10 +84,9 @@ async def test_one_who_gives_up_takes_nothing_from_the_others():
     assert await other == ({},)
 
 
-async def test_of_pods_those_alone_that_hold_the_devices():
-    def pod(node, resource):
-        return {"spec": {"nodeName": node, "containers": [{"resources": {"limits": {resource: "1"}}}]}}
-
-    holds = pod("node-1", "nvidia.com/gpu")
-    lists = Lists(Server([holds, pod("", "nvidia.com/gpu"), pod("node-1", "cpu")]))
-    assert await lists.list(PODS, holding="nvidia.com/gpu") == (holds,)
+async def test_what_is_not_wanted_is_not_kept():
+    server = Server([{"a": 1}, {"a": 2}])
+    lists = Lists(server)
+    assert await lists.list(PODS, kept=Kept("one", lambda item: item["a"] == 1)) == ({"a": 1},)
+    assert await lists.list(PODS, kept=Kept("two", lambda item: item["a"] == 2)) == ({"a": 2},)
+    assert server.reads == 2

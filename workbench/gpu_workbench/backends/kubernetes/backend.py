@@ -336,8 +336,8 @@ class KubernetesBackend:
 
     async def capacity(self, *, owner: str) -> Capacity:
         """See :meth:`~gpu_workbench.backends.protocol.CountsGpus.capacity`."""
-        client = await self.connect()
-        return await capacity.count(client, namespace=self._namespace(), owner=owner)
+        await self.connect()
+        return await capacity.count(self._watching.lists, namespace=self._namespace(), owner=owner)
 
     async def set_secret(self, name: str, variable: str, value: str) -> bool:
         """See :meth:`~gpu_workbench.backends.checks.KeepsSecrets.set_secret`."""

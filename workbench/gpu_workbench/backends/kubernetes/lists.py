@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gpu_workbench.backends.kubernetes.client import ApiClient
 from gpu_workbench.backends.kubernetes.resources import Resource
-from gpu_workbench.core.objects import at, members, text
 from gpu_workbench.core.wire import JsonObject
 
 FRESH = 5.0
@@ -18,6 +18,19 @@ FRESH_EACH = 0.01
 """Seconds for each object that was read, where that is longer: on a large cluster reading is not all that is done."""
 
 _Key = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Which objects of a list are wanted.
+
+    Args:
+        name: Of the test: the same for the same.
+        test: Whether an object is wanted.
+    """
+
+    name: str
+    test: Callable[[JsonObject], bool]
 
 
 @dataclass
@@ -44,7 +57,7 @@ class Lists:
         namespace: str = "",
         labels: str = "",
         fields: str = "",
-        holding: str = "",
+        kept: Kept | None = None,
     ) -> tuple[JsonObject, ...]:
         """All objects that match.
 
@@ -53,17 +66,17 @@ class Lists:
             namespace: Where; empty for everywhere.
             labels: Label selector.
             fields: Field selector.
-            holding: Of pods those alone that have a node and hold devices of this Kubernetes resource.
+            kept: Which of them are wanted; the rest is not kept in memory.
 
         Raises:
             PermissionDenied, Unreachable, Throttled, NotFound (no such API).
         """
-        key = (resource.path(namespace=namespace), labels, fields, holding)
+        key = (resource.path(namespace=namespace), labels, fields, kept.name if kept else "")
         self._forget()
         read = self._reads.get(key)
         if read is None:
             read = self._reads[key] = _Read()
-            listing = self._read(read, resource, holding, namespace=namespace, labels=labels, fields=fields)
+            listing = self._read(read, resource, kept, namespace=namespace, labels=labels, fields=fields)
             read.task = asyncio.create_task(listing)
         assert read.task is not None
         return await asyncio.shield(read.task)
@@ -73,7 +86,7 @@ class Lists:
         self._reads = {key: read for key, read in self._reads.items() if read.until > now}
 
     async def _read(
-        self, read: _Read, resource: Resource, holding: str, **scope: str
+        self, read: _Read, resource: Resource, kept: Kept | None, **scope: str
     ) -> tuple[JsonObject, ...]:
         try:
             items = (await self._client.list(resource, **scope)).items
@@ -81,12 +94,4 @@ class Lists:
             read.until = 0.0
             raise
         read.until = asyncio.get_running_loop().time() + max(FRESH, FRESH_EACH * len(items))
-        return tuple(item for item in items if holds(item, holding)) if holding else items
-
-
-def holds(pod: JsonObject, resource: str) -> bool:
-    """Whether a pod has a node and holds devices of that kind."""
-    containers = members(pod, "spec", "containers")
-    return bool(text(pod, "spec", "nodeName")) and any(
-        at(container, "resources", "limits", resource) for container in containers
-    )
+        return items if kept is None else tuple(filter(kept.test, items))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
-from gpu_workbench.backends.kubernetes.lists import Lists
+from gpu_workbench.backends.kubernetes.lists import Kept, Lists
 from gpu_workbench.backends.kubernetes.resources import CLAIMS, NODES, PODS, QUEUED, QUOTAS, Resource
 from gpu_workbench.core.errors import BackendError, PermissionDenied
 from gpu_workbench.core.model import Phase
-from gpu_workbench.core.objects import at, condition, label, name_of, text, uid_of
+from gpu_workbench.core.objects import at, condition, label, members, name_of, text, uid_of
 from gpu_workbench.core.spec import WorkloadSpec
 from gpu_workbench.core.wire import JsonObject
 
@@ -74,8 +75,9 @@ class Surroundings:
         if not self._spec.resources.gpus.count:
             return None
         running = "status.phase!=Succeeded,status.phase!=Failed"
-        holding = self._spec.resources.gpu_resource
-        return await self._list("gpu pods", PODS, namespace="", fields=running, holding=holding)
+        resource = self._spec.resources.gpu_resource
+        kept = Kept(f"holding {resource}", lambda pod: _holds(pod, resource))
+        return await self._list("gpu pods", PODS, namespace="", fields=running, kept=kept)
 
     async def _queue(self, job: JsonObject | None) -> JsonObject | None:
         if job is None or not label(job, QUEUE_LABEL):
@@ -86,7 +88,7 @@ class Surroundings:
         return next(iter(found or ()), None)
 
     async def _list(
-        self, key: str, resource: Resource, *, namespace: str, **which: str
+        self, key: str, resource: Resource, *, namespace: str, **which: Any
     ) -> tuple[JsonObject, ...] | None:
         if key in self._forbidden:
             return None
@@ -105,3 +107,11 @@ def _in_doubt(pod: JsonObject) -> bool:
         return False
     was_ready = text(pod, "status", "phase") == "Running" and bool(condition(pod, "Ready", "False"))
     return was_ready or at(pod, "metadata", "deletionTimestamp") is not None
+
+
+def _holds(pod: JsonObject, resource: str) -> bool:
+    """Whether a pod has a node and holds devices of that kind."""
+    containers = members(pod, "spec", "containers")
+    return bool(text(pod, "spec", "nodeName")) and any(
+        at(container, "resources", "limits", resource) for container in containers
+    )

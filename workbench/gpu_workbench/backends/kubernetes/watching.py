@@ -38,7 +38,8 @@ class Watching:
 
     def __init__(self, client: ApiClient) -> None:
         self._client = client
-        self._lists = Lists(client)
+        self.lists = Lists(client)
+        """What lies around all workloads."""
         self._overviews: dict[tuple[str, str], Overview] = {}
 
     async def one(self, handle: Handle, *, namespace: str) -> AsyncGenerator[Facts, None]:
@@ -46,7 +47,7 @@ class Watching:
         roots = Roots(self._client, namespace)
         changed, settled = asyncio.Event(), False
         source = self._source(handle, namespace, roots, changed.set)
-        surroundings = Surroundings(self._lists, handle.spec, namespace=namespace)
+        surroundings = Surroundings(self.lists, handle.spec, namespace=namespace)
         watcher = Watcher(handle, source=source, surroundings=surroundings, changed=changed)
         try:
             async for facts in watcher.facts():
