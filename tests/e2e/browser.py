@@ -81,16 +81,13 @@ class Lab:
 
 
 @contextlib.contextmanager
-def jupyterlab(
-    folder: Path, *, isolated: bool | None = None, live: bool = True, packages: Path | None = None
-) -> Iterator[Lab]:
+def jupyterlab(folder: Path, *, isolated: bool | None = None, live: bool = True) -> Iterator[Lab]:
     """Start a JupyterLab that knows nothing of the user's, and end it with its kernels.
 
     Args:
         folder: For its files, settings and log; the notebooks are in ``work`` below it.
         isolated: In a network of its own; by default where that is possible.
         live: With our extension; without, views are what the notebook itself has.
-        packages: A folder with further packages, extensions of JupyterLab among them.
     """
     isolated = can_isolate() if isolated is None else isolated
     port, token = _free_port(), secrets.token_hex(16)
@@ -127,12 +124,6 @@ def jupyterlab(
         *("--ServerApp.port_retries=0", f"--ServerApp.root_dir={root}", "--expose-app-in-browser"),
     ]
     env = {**os.environ, **{name: str(place) for name, place in places.items()}, "JUPYTER_TOKEN": token}
-    if packages is not None:
-        env |= {
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(packages), env.get("PYTHONPATH", "")))),
-            "JUPYTER_PATH": str(packages / "share" / "jupyter"),
-            "JUPYTER_CONFIG_PATH": str(packages / "etc" / "jupyter"),
-        }
     with (folder / "lab.log").open("wb") as log:
         process = subprocess.Popen(
             command,

@@ -1,9 +1,7 @@
-"""One notebook in two pages: two tabs, two people, and a server that is started again."""
+"""One notebook in two tabs."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,20 +21,6 @@ for step in range(3000):
     print("line", step, flush=True)
     time.sleep(0.2)
 """
-
-COLLABORATION = (
-    "jupyter-collaboration>=5,<6",
-    "jupyter-collaboration-ui",
-    "jupyter-docprovider",
-    "jupyter-server-fileid",
-    "jupyter-server-ydoc",
-    "jupyter-ydoc",
-    "pycrdt",
-    "pycrdt-websocket",
-    "pycrdt-store",
-    "sqlite-anyio",
-)
-"""What JupyterLab needs to edit together, beside what it has already."""
 
 
 def notebook() -> Any:
@@ -88,48 +72,3 @@ def test_a_second_tab_shows_the_run_and_all_of_its_output(lab: Lab, tmp_path: Pa
             expect(line(first, 40)).to_be_visible()
             assert lines(first)[:41] == [f"line {number}" for number in range(41)]
             assert lines(second)[:41] == [f"line {number}" for number in range(41)]
-
-
-@pytest.fixture(scope="module")
-def collaboration(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """JupyterLab's real-time collaboration, in a folder of its own: it would change all other tests."""
-    folder = tmp_path_factory.mktemp("collaboration")
-    uv = Path(sys.executable).with_name("uv")
-    command = [uv, "pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", folder]
-    subprocess.run([*command, *COLLABORATION], check=True, timeout=180)
-    return folder
-
-
-@pytest.fixture
-def together(own_state: None, collaboration: Path, tmp_path: Path) -> Iterator[Lab]:
-    if browser.chromium() is None:
-        pytest.skip("there is no chromium here; apt-get install chromium")
-    with browser.jupyterlab(tmp_path, packages=collaboration) as started:
-        started.write("one.ipynb", notebook(), trusted=True)
-        yield started
-
-
-def test_who_edits_together_sees_the_output_once_also_after_the_other_has_left(
-    together: Lab, tmp_path: Path
-) -> None:
-    with browser.browser(together, tmp_path) as started, browser.page(started) as second:
-        with browser.page(started) as first:
-            browser.open_notebook(first, together, "one.ipynb")
-            browser.open_notebook(second, together, "one.ipynb")
-            run_all(first)
-            expect(line(first, 5)).to_be_visible(timeout=90_000)
-            expect(line(second, 5)).to_be_visible(timeout=30_000)
-            expect(line(second, 40)).to_be_visible(timeout=30_000)
-            assert lines(second)[:41] == [f"line {number}" for number in range(41)]
-        written = len(lines(second))  # whoever ran the cell is gone, and with it what the kernel told it
-        expect(line(second, written + 40)).to_be_visible(timeout=60_000)
-        expect(card(second)).to_contain_text("Running")
-        found = lines(second)
-        assert found[: written + 41] == [f"line {number}" for number in range(written + 41)]
-        browser_picture(second)
-
-
-def browser_picture(page: Page) -> None:
-    folder = Path(__file__).resolve().parents[2] / "build" / "pictures"
-    folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=folder / "together.png")
