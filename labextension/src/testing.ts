@@ -93,8 +93,11 @@ export class TestRuns implements IRuns {
   }
 
   followCapacity(listener: Listener<ReadonlyMap<string, CapacityState>>): IDisposable {
+    this.asked.push('follow capacity');
     this.capacity = listener;
-    return new DisposableDelegate(() => undefined);
+    return new DisposableDelegate(() => {
+      this.asked.push('leave capacity');
+    });
   }
 
   outputs(): Promise<Written> {
