@@ -15,11 +15,20 @@ import types
 import typing
 from pathlib import Path
 
+from gpu_workbench.__about__ import __version__
+from gpu_workbench.surfaces.server.rest import WIRE
+from gpu_workbench.surfaces.server.starting.form import StartOptions
+from gpu_workbench.surfaces.server.starting.starter import Started, StartPlan
 from gpu_workbench.surfaces.server.states import CapacityState, Row, TargetState
-from gpu_workbench.surfaces.view.model import Snapshot
+from gpu_workbench.surfaces.view.model import VERSION, Snapshot
 
 TARGET = Path(__file__).parent / "src" / "wire.ts"
-ROOTS = (Snapshot, Row, TargetState, CapacityState)
+ROOTS = (Snapshot, Row, TargetState, CapacityState, StartOptions, StartPlan, Started)
+CONSTANTS = (
+    ("PACKAGE", repr(__version__), "Version of the package that this was built from."),
+    ("WIRE", str(WIRE), "Version of what is said to the server and by it."),
+    ("BUNDLE", str(VERSION), "Version of the MIME bundle's data."),
+)
 HEAD = """/**
  * What the server sends. Written by labextension/wire_types.py from the Python model; do not edit.
  *
@@ -34,7 +43,8 @@ def text() -> str:
     found: dict[type, str] = {}
     for root in ROOTS:
         _add(root, found)
-    return HEAD + "\n" + "\n\n".join(found.values()) + "\n"
+    constants = (f"/** {comment} */\nexport const {name} = {value};" for name, value, comment in CONSTANTS)
+    return HEAD + "\n" + "\n\n".join([*constants, *found.values()]) + "\n"
 
 
 def _add(cls: type, found: dict[type, str]) -> None:

@@ -6,7 +6,8 @@ import { client } from './plugins/client';
 import { outputs } from './plugins/outputs';
 import { panel } from './plugins/panel';
 import { renderer } from './plugins/renderer';
+import { start } from './plugins/start';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [client, renderer, outputs, panel];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [client, renderer, outputs, panel, start];
 
 export default plugins;

@@ -5,14 +5,22 @@ import { Token } from '@lumino/coreutils';
 import type { IDisposable } from '@lumino/disposable';
 import type { ISignal } from '@lumino/signaling';
 
-import type { CapacityState, Row, Snapshot, TargetState } from './wire';
+import type {
+  CapacityState,
+  Row,
+  Snapshot,
+  Started,
+  StartOptions,
+  StartPlan,
+  TargetState
+} from './wire';
 
 /** Whether the server answers, and since when it does not. */
 export type Connection =
   | { readonly state: 'connecting' }
   | { readonly state: 'open' }
   | { readonly state: 'lost'; readonly since: number }
-  | { readonly state: 'missing'; readonly why: string };
+  | { readonly state: 'missing'; readonly why: string; readonly fix: string };
 
 /** What is known of a topic: nothing yet, a value, or why there is none. */
 export type Known<T> =
@@ -31,6 +39,21 @@ export interface Written {
 /** Called with each new state of a topic. */
 export type Listener<T> = (known: Known<T>) => void;
 
+/** What is typed into the form that starts a session, by field; a field without a value is as if it were not there. */
+export type StartForm = Readonly<Record<string, string | readonly string[]>>;
+
+/** Whether page, server and kernels are of versions that work together. */
+export interface IVersions {
+  /** What differs, whether it still works, and what to do; empty where there is nothing to say. */
+  readonly said: string;
+
+  /** Emitted when that may have changed. */
+  readonly changed: ISignal<IVersions, void>;
+
+  /** A kernel that goes on has this version of the package. */
+  saw(kernel: string): void;
+}
+
 /** Live facts of runs, over the one WebSocket of this tab, and what may be done to them. */
 export interface IRuns {
   /** Whether the server answers. */
@@ -41,6 +64,12 @@ export interface IRuns {
 
   /** Whether whoever looks may stop and keep runs; false until the server has said so. */
   readonly mayAct: boolean;
+
+  /** Whether whoever looks may start sessions; false until the server has said so. */
+  readonly mayStart: boolean;
+
+  /** Whether all ends are of versions that work together. */
+  readonly versions: IVersions;
 
   /** Follow a workload, or one run in it, until the result is disposed. */
   follow(workload: string, run: string, listener: Listener<Snapshot>): IDisposable;
@@ -65,9 +94,35 @@ export interface IRuns {
 
   /** Put off the end of an idle session by so many seconds. Rejects with the server's own sentence. */
   keep(workload: string, seconds: number): Promise<void>;
+
+  /** What the form that starts a session offers. Rejects with the server's own sentence. */
+  startOptions(): Promise<StartOptions>;
+
+  /** What a form asks for. Rejects with `Refused`. */
+  planStart(form: StartForm): Promise<StartPlan>;
+
+  /** Start a session; it may wait long before it runs. Rejects with `Refused`. */
+  start(form: StartForm): Promise<Started>;
 }
 
 export const IRuns = new Token<IRuns>(
   '@gpu-workbench/labextension:IRuns',
   'Live facts of the runs of GPU Workbench, and what may be done to them.'
+);
+
+/** The panel in the side bar, to which other plugins add. */
+export interface IRunsPanel {
+  /** Beside its title, for buttons. */
+  readonly actions: HTMLElement;
+
+  /** Above the list. */
+  readonly top: HTMLElement;
+
+  /** Bring it onto the screen. */
+  open(): void;
+}
+
+export const IRunsPanel = new Token<IRunsPanel>(
+  '@gpu-workbench/labextension:IRunsPanel',
+  'The panel of GPU Workbench in the side bar.'
 );

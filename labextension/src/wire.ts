@@ -4,13 +4,23 @@
  * A member that holds its default is left out.
  */
 
-/** What the MIME bundle carries: ``{version, id, run, where, snapshot}``. */
+/** Version of the package that this was built from. */
+export const PACKAGE = '0.1.0';
+
+/** Version of what is said to the server and by it. */
+export const WIRE = 1;
+
+/** Version of the MIME bundle's data. */
+export const BUNDLE = 1;
+
+/** What the MIME bundle carries: ``{version, id, run, where, snapshot, package}``. */
 export interface Snapshot {
   readonly version: number;
   readonly id: string;
   readonly run: string;
   readonly where: Where;
   readonly snapshot: Shown;
+  readonly package?: string;
 }
 
 /** Where a run runs, in words. */
@@ -263,4 +273,55 @@ export interface Unseen {
   readonly verb: string;
   readonly resource: string;
   readonly namespace?: string;
+}
+
+/** What the form that starts a session offers. */
+export interface StartOptions {
+  readonly target: string;
+  readonly targets: readonly StartTarget[];
+  readonly fields: readonly StartField[];
+}
+
+/** A place where sessions can be started. */
+export interface StartTarget {
+  readonly name: string;
+  readonly title: string;
+  readonly profile: string;
+  readonly profiles: readonly StartProfile[];
+}
+
+/** A profile that can be chosen, and what holds under it where nothing is typed, by field. */
+export interface StartProfile {
+  readonly name: string;
+  readonly defaults: Readonly<Record<string, string>>;
+}
+
+/** A field of the form that starts a session. */
+export interface StartField {
+  readonly key: string;
+  readonly label: string;
+  readonly help: string;
+  readonly value?: string;
+  readonly example?: string;
+  readonly choices?: readonly string[];
+  readonly many?: boolean;
+  readonly advanced?: boolean;
+  readonly cluster?: boolean;
+}
+
+/** What a form asks for. Nothing was started. */
+export interface StartPlan {
+  readonly words: string;
+  readonly name: string;
+  readonly idle_limit: number;
+  readonly note?: string;
+  readonly price?: number | null;
+  readonly currency?: string;
+}
+
+/** A session that was started; it may wait long before it runs. */
+export interface Started {
+  readonly id: string;
+  readonly name: string;
+  readonly line: string;
 }

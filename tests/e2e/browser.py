@@ -81,13 +81,20 @@ class Lab:
 
 
 @contextlib.contextmanager
-def jupyterlab(folder: Path, *, isolated: bool | None = None, live: bool = True) -> Iterator[Lab]:
+def jupyterlab(
+    folder: Path,
+    *,
+    isolated: bool | None = None,
+    live: bool = True,
+    server: bool = True,
+) -> Iterator[Lab]:
     """Start a JupyterLab that knows nothing of the user's, and end it with its kernels.
 
     Args:
         folder: For its files, settings and log; the notebooks are in ``work`` below it.
         isolated: In a network of its own; by default where that is possible.
         live: With our extension; without, views are what the notebook itself has.
+        server: With our extension of Jupyter's server, too.
     """
     isolated = can_isolate() if isolated is None else isolated
     port, token = _free_port(), secrets.token_hex(16)
@@ -106,6 +113,10 @@ def jupyterlab(folder: Path, *, isolated: bool | None = None, live: bool = True)
     (folder / "config" / "labconfig" / "page_config.json").write_text(
         json.dumps({"disabledExtensions": disabled})
     )
+    if not server:
+        (folder / "config" / "jupyter_server_config.json").write_text(
+            json.dumps({"ServerApp": {"jpserver_extensions": {"gpu_workbench": False}}})
+        )
     for name, values in _SETTINGS.items():
         file = folder / "settings" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)

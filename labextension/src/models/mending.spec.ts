@@ -2,9 +2,10 @@ import { CodeCellModel } from '@jupyterlab/cells';
 import { isStream } from '@jupyterlab/nbformat';
 import type { IOutput } from '@jupyterlab/nbformat';
 import { DisposableDelegate } from '@lumino/disposable';
-import { Signal } from '@lumino/signaling';
+import type { IDisposable } from '@lumino/disposable';
 
-import type { Connection, IRuns, Known, Listener, Written } from '../tokens';
+import { TestRuns } from '../testing';
+import type { Known, Listener, Written } from '../tokens';
 import type { Snapshot } from '../wire';
 import { charactersOf, runOf } from './cell';
 import { lacks, Mending } from './mending';
@@ -29,15 +30,12 @@ function stream(text: string): IOutput {
 }
 
 /** A run whose journal the test writes. */
-class Said implements IRuns {
-  connection: Connection = { state: 'open' };
-  connectionChanged: Signal<IRuns, Connection> = new Signal<IRuns, Connection>(this);
-  mayAct = true;
-  asked = 0;
+class Said extends TestRuns {
+  reads = 0;
   written: Written | null = null;
   listener: Listener<Snapshot> | null = null;
 
-  follow(_workload: string, _run: string, listener: Listener<Snapshot>): DisposableDelegate {
+  override follow(_workload: string, _run: string, listener: Listener<Snapshot>): IDisposable {
     this.listener = listener;
     listener({ kind: 'waiting' });
     return new DisposableDelegate(() => {
@@ -45,38 +43,14 @@ class Said implements IRuns {
     });
   }
 
-  outputs(): Promise<Written> {
-    this.asked += 1;
+  override outputs(): Promise<Written> {
+    this.reads += 1;
     return this.written === null
       ? Promise.reject(new Error('It is not there'))
       : Promise.resolve(this.written);
   }
 
-  followAll(): DisposableDelegate {
-    return new DisposableDelegate(() => undefined);
-  }
-
-  followTargets(): DisposableDelegate {
-    return new DisposableDelegate(() => undefined);
-  }
-
-  followCapacity(): DisposableDelegate {
-    return new DisposableDelegate(() => undefined);
-  }
-
-  interrupt(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  stop(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  keep(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  say(known: Known<Snapshot>): void {
+  tell(known: Known<Snapshot>): void {
     this.listener?.(known);
   }
 }
@@ -112,19 +86,19 @@ it('knows what a cell has', () => {
 });
 
 it('leaves a cell alone that has all of it', () => {
-  runs.say({ kind: 'value', value: snapshot('Running', { stdout: 4 }) });
-  expect(runs.asked).toBe(0);
+  runs.tell({ kind: 'value', value: snapshot('Running', { stdout: 4 }) });
+  expect(runs.reads).toBe(0);
 });
 
 it('writes a cell whole that lacks some, and once more at the end', async () => {
   runs.written = { outputs: [stream('one\ntwo\n')], view: view(snapshot('Running')) };
-  runs.say({ kind: 'value', value: snapshot('Running', { stdout: 8 }) });
+  runs.tell({ kind: 'value', value: snapshot('Running', { stdout: 8 }) });
   await vi.waitFor(() => {
     expect(text()).toBe('one\ntwo\n');
   });
   expect(mending.isDisposed).toBe(false);
   runs.written = { outputs: [stream('one\ntwo\n')], view: view(snapshot('Succeeded')) };
-  runs.say({ kind: 'value', value: snapshot('Succeeded', { stdout: 8 }) });
+  runs.tell({ kind: 'value', value: snapshot('Succeeded', { stdout: 8 }) });
   await vi.waitFor(
     () => {
       expect(mending.isDisposed).toBe(true);
@@ -132,11 +106,11 @@ it('writes a cell whole that lacks some, and once more at the end', async () => 
     { timeout: 5000 }
   );
   expect(runOf(cell)?.snapshot.phase).toBe('Succeeded');
-  expect(runs.asked).toBe(2);
+  expect(runs.reads).toBe(2);
 });
 
 it('leaves what stands there where the journal cannot be had', async () => {
-  runs.say({ kind: 'value', value: snapshot('Succeeded', { stdout: 8 }) });
+  runs.tell({ kind: 'value', value: snapshot('Succeeded', { stdout: 8 }) });
   await vi.waitFor(() => {
     expect(mending.isDisposed).toBe(true);
   });
@@ -145,7 +119,7 @@ it('leaves what stands there where the journal cannot be had', async () => {
 
 it('does not write into a cell that has another run by now', async () => {
   runs.written = { outputs: [stream('old')], view: view(snapshot('Succeeded')) };
-  runs.say({ kind: 'value', value: snapshot('Succeeded', { stdout: 8 }) });
+  runs.tell({ kind: 'value', value: snapshot('Succeeded', { stdout: 8 }) });
   cell.outputs.fromJSON([stream('new')]);
   await vi.waitFor(() => {
     expect(mending.isDisposed).toBe(true);
@@ -162,7 +136,7 @@ describe('where others may write the cell too', () => {
     mending.dispose();
     mending = new Mending(runs, cell, { patience: 5000, mine: () => mine });
     runs.written = { outputs: [stream('one\ntwo\n')], view: view(snapshot('Running')) };
-    runs.say({ kind: 'value', value: snapshot('Running', { stdout: 8 }) });
+    runs.tell({ kind: 'value', value: snapshot('Running', { stdout: 8 }) });
   });
 
   afterEach(() => {
@@ -171,10 +145,10 @@ describe('where others may write the cell too', () => {
 
   it('gives them time', async () => {
     await vi.advanceTimersByTimeAsync(4900);
-    expect(runs.asked).toBe(0);
+    expect(runs.reads).toBe(0);
     cell.outputs.fromJSON([stream('one\ntwo\n'), view(snapshot('Running'))]);
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(runs.asked).toBe(0);
+    expect(runs.reads).toBe(0);
   });
 
   it('writes what nobody has written', async () => {
@@ -185,7 +159,7 @@ describe('where others may write the cell too', () => {
   it('leaves it to whose turn it is, until it is its own', async () => {
     mine = false;
     await vi.advanceTimersByTimeAsync(20_000);
-    expect(runs.asked).toBe(0);
+    expect(runs.reads).toBe(0);
     mine = true;
     await vi.advanceTimersByTimeAsync(5100);
     expect(text()).toBe('one\ntwo\n');

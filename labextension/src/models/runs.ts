@@ -7,11 +7,21 @@ import type { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 import type { ISignal } from '@lumino/signaling';
 
-import type { Connection, IRuns, Known, Listener, Written } from '../tokens';
-import type { CapacityState, Row, Snapshot, TargetState } from '../wire';
+import type { Connection, IRuns, Known, Listener, StartForm, Written } from '../tokens';
+import type {
+  CapacityState,
+  Row,
+  Snapshot,
+  Started,
+  StartOptions,
+  StartPlan,
+  TargetState
+} from '../wire';
 import { pause } from './backoff';
+import { refusal } from './refused';
 import { isMembers, nested, parse, Topic } from './topic';
 import type { Members } from './topic';
+import { Versions } from './versions';
 
 const BASE = 'gpu-workbench/api';
 const ALL = 'runs';
@@ -43,6 +53,12 @@ export class Runs implements IRuns, IDisposable {
   get mayAct(): boolean {
     return this._mayAct;
   }
+
+  get mayStart(): boolean {
+    return this._mayStart;
+  }
+
+  readonly versions = new Versions();
 
   get isDisposed(): boolean {
     return this._disposed;
@@ -91,6 +107,19 @@ export class Runs implements IRuns, IDisposable {
     return this._post(`runs/${encodeURIComponent(workload)}/keep`, { seconds });
   }
 
+  async startOptions(): Promise<StartOptions> {
+    const reply = await this._checked(await this._request('start', {}));
+    return (await reply.json()) as StartOptions;
+  }
+
+  async planStart(form: StartForm): Promise<StartPlan> {
+    return (await this._posted('start', { ...form, dry_run: true })) as StartPlan;
+  }
+
+  async start(form: StartForm): Promise<Started> {
+    return (await this._posted('start', form)) as Started;
+  }
+
   dispose(): void {
     this._disposed = true;
     document.removeEventListener('visibilitychange', this._onVisible);
@@ -122,15 +151,38 @@ export class Runs implements IRuns, IDisposable {
     try {
       const reply = await this._request('hello', {});
       if (reply.status === 404) {
-        this._become({ state: 'missing', why: 'The server has no extension of GPU Workbench' });
+        this._become({
+          state: 'missing',
+          why: 'The Jupyter server has no extension of GPU Workbench',
+          fix: 'Run `jupyter server extension enable gpu_workbench` and restart it'
+        });
         return;
       }
-      const form: unknown = await reply.json();
-      this._mayAct = isMembers(form) && form.owner === true;
+      if (!this._welcomed(await (await this._checked(reply)).json())) {
+        return;
+      }
       this._connect();
     } catch {
       this._retry();
     }
+  }
+
+  /** Take in who answers and what may be done here; `false` where page and server do not understand each other. */
+  private _welcomed(form: unknown): boolean {
+    const { version, wire, may } = isMembers(form) ? form : {};
+    this.versions.heard({
+      version: typeof version === 'string' ? version : 'of an unknown version',
+      wire: typeof wire === 'number' ? wire : 0
+    });
+    const differs = this.versions.difference;
+    const works = differs === null || differs.works;
+    this._mayAct = works && isMembers(may) && may.act === true;
+    this._mayStart = works && isMembers(may) && may.start === true;
+    if (works) {
+      return true;
+    }
+    this._become({ state: 'missing', why: differs.what, fix: differs.fix });
+    return false;
   }
 
   private _connect(): void {
@@ -211,14 +263,17 @@ export class Runs implements IRuns, IDisposable {
   }
 
   private async _post(path: string, form: Members): Promise<void> {
-    await this._checked(await this._request(path, { method: 'POST', body: JSON.stringify(form) }));
+    await this._posted(path, form);
+  }
+
+  private async _posted(path: string, form: Members): Promise<unknown> {
+    const reply = await this._request(path, { method: 'POST', body: JSON.stringify(form) });
+    return (await this._checked(reply)).json();
   }
 
   private async _checked(reply: Response): Promise<Response> {
     if (!reply.ok) {
-      const said: unknown = await reply.json().catch(() => null);
-      const message = isMembers(said) ? said.message : null;
-      throw new Error(typeof message === 'string' ? message : `The server answers ${reply.status}`);
+      throw refusal(await reply.json().catch(() => null), reply.status);
     }
     return reply;
   }
@@ -233,6 +288,7 @@ export class Runs implements IRuns, IDisposable {
   private readonly _connectionChanged = new Signal<this, Connection>(this);
   private _connection: Connection = { state: 'connecting' };
   private _mayAct = false;
+  private _mayStart = false;
   private _socket: WebSocket | null = null;
   private _failures = 0;
   private _timer = 0;

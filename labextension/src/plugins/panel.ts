@@ -4,7 +4,7 @@ import { ILayoutRestorer } from '@jupyterlab/application';
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { LabIcon } from '@jupyterlab/ui-components';
 
-import { IRuns } from '../tokens';
+import { IRuns, IRunsPanel } from '../tokens';
 import { RunsPanel } from '../views/panel';
 
 /** Three bars on a board: a device at work. */
@@ -16,12 +16,13 @@ const icon = new LabIcon({
     '<path d="M7 13h2v3H7zM11 9h2v7h-2zM15 11h2v5h-2z"/></g></svg>'
 });
 
-export const panel: JupyterFrontEndPlugin<void> = {
+export const panel: JupyterFrontEndPlugin<IRunsPanel> = {
   id: '@gpu-workbench/labextension:panel',
   description: 'Every run of the user, in the side bar.',
   autoStart: true,
   requires: [IRuns],
   optional: [ILayoutRestorer],
+  provides: IRunsPanel,
   activate: (app: JupyterFrontEnd, runs: IRuns, restorer: ILayoutRestorer | null) => {
     const widget = new RunsPanel(runs);
     widget.id = 'gpu-workbench-runs';
@@ -29,5 +30,9 @@ export const panel: JupyterFrontEndPlugin<void> = {
     widget.title.caption = 'GPU runs';
     app.shell.add(widget, 'left', { rank: 450 });
     restorer?.add(widget, widget.id);
+    const open = () => {
+      app.shell.activateById(widget.id);
+    };
+    return { actions: widget.actions, top: widget.top, open };
   }
 };

@@ -1,21 +1,18 @@
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { DisposableDelegate } from '@lumino/disposable';
-import { Signal } from '@lumino/signaling';
+import type { IDisposable } from '@lumino/disposable';
 
-import type { Connection, IRuns, Known, Listener, Written } from '../tokens';
+import { TestRuns } from '../testing';
+import type { Connection, Known, Listener } from '../tokens';
 import type { Snapshot } from '../wire';
 import { MIME_TYPE } from '../models/snapshot';
 import { RunView } from './output';
 
 /** Runs that say what the test wants, and note what was asked of them. */
-class Said implements IRuns {
-  connection: Connection = { state: 'open' };
-  connectionChanged: Signal<IRuns, Connection> = new Signal<IRuns, Connection>(this);
-  mayAct = true;
-  asked: string[] = [];
+class Said extends TestRuns {
   listener: Listener<Snapshot> | null = null;
 
-  follow(workload: string, run: string, listener: Listener<Snapshot>): DisposableDelegate {
+  override follow(workload: string, run: string, listener: Listener<Snapshot>): IDisposable {
     this.asked.push(`follow ${workload}/${run}`);
     this.listener = listener;
     listener({ kind: 'waiting' });
@@ -25,37 +22,16 @@ class Said implements IRuns {
     });
   }
 
-  followAll(): DisposableDelegate {
-    return new DisposableDelegate(() => undefined);
-  }
-
-  outputs(): Promise<Written> {
-    return Promise.reject(new Error('Nothing was written'));
-  }
-
-  followTargets(): DisposableDelegate {
-    return new DisposableDelegate(() => undefined);
-  }
-
-  followCapacity(): DisposableDelegate {
-    return new DisposableDelegate(() => undefined);
-  }
-
-  interrupt(workload: string, run: string): Promise<void> {
+  override interrupt(workload: string, run: string): Promise<void> {
     this.asked.push(`interrupt ${workload}/${run}`);
     return Promise.resolve();
   }
 
-  stop(workload: string): Promise<void> {
-    this.asked.push(`stop ${workload}`);
-    return Promise.resolve();
-  }
-
-  keep(): Promise<void> {
+  override keep(): Promise<void> {
     return Promise.reject(new Error('It is over'));
   }
 
-  say(known: Known<Snapshot>): void {
+  tell(known: Known<Snapshot>): void {
     this.listener?.(known);
   }
 }
@@ -70,10 +46,10 @@ function snapshot(members: object): Snapshot {
   };
 }
 
-function model(data: unknown, trusted = true): IRenderMime.IMimeModel {
+function model(data: unknown, trusted = true, text?: string): IRenderMime.IMimeModel {
   return {
     trusted,
-    data: { [MIME_TYPE]: data },
+    data: { [MIME_TYPE]: data, 'text/plain': text },
     metadata: {}
   } as unknown as IRenderMime.IMimeModel;
 }
@@ -95,7 +71,7 @@ const text = () => view.node.textContent;
 it('shows what the notebook has, then what the server says', async () => {
   await view.renderModel(model(snapshot({ answer: 'as saved' })));
   expect(text()).toContain('as saved');
-  runs.say({ kind: 'value', value: snapshot({ answer: 'as it is' }) });
+  runs.tell({ kind: 'value', value: snapshot({ answer: 'as it is' }) });
   expect(text()).toContain('as it is');
   expect(text()).not.toContain('as saved');
 });
@@ -122,7 +98,7 @@ it('goes on with what it follows when the bundle is updated, and leaves when it 
 
 it('stops the run, and says why it could not be kept', async () => {
   await view.renderModel(model(snapshot({})));
-  runs.say({ kind: 'value', value: snapshot({ word: 'Idle' }) });
+  runs.tell({ kind: 'value', value: snapshot({ word: 'Idle' }) });
   const [keep, stop] = [...view.node.querySelectorAll('button')];
   stop?.click();
   expect(runs.asked).toContain('interrupt abc/run-1');
@@ -134,7 +110,7 @@ it('stops the run, and says why it could not be kept', async () => {
 
 it('ends a run that is no part of a session', async () => {
   await view.renderModel(model(snapshot({ kind: 'job' })));
-  runs.say({ kind: 'value', value: snapshot({ kind: 'job' }) });
+  runs.tell({ kind: 'value', value: snapshot({ kind: 'job' }) });
   view.node.querySelector('button')?.click();
   expect(runs.asked).toContain('stop abc');
 });
@@ -142,15 +118,15 @@ it('ends a run that is no part of a session', async () => {
 it('offers nothing to a guest', async () => {
   runs.mayAct = false;
   await view.renderModel(model(snapshot({})));
-  runs.say({ kind: 'value', value: snapshot({}) });
+  runs.tell({ kind: 'value', value: snapshot({}) });
   expect(view.node.querySelector('button')).toBeNull();
 });
 
 it.each<[Connection, string]>([
   [{ state: 'lost', since: 0 }, 'the server does not answer'],
   [
-    { state: 'missing', why: 'The server has no extension' },
-    'jupyter server extension enable gpu_workbench'
+    { state: 'missing', why: 'The server has no extension', fix: 'Enable it' },
+    'The server has no extension. Enable it'
   ]
 ])('says that it is not live: %o', async (connection, words) => {
   await view.renderModel(model(snapshot({})));
@@ -167,7 +143,7 @@ it.each([
 ])('shows %s as text', async bad => {
   const members = { name: bad, answer: bad, hint: bad, notes: [bad], word: bad };
   await view.renderModel(model(snapshot(members)));
-  runs.say({
+  runs.tell({
     kind: 'value',
     value: { ...snapshot(members), where: { backend: bad, gpus: bad, session: bad } }
   });
@@ -175,8 +151,32 @@ it.each([
   expect(view.node.querySelector('img, script, svg, iframe, style')).toBeNull();
 });
 
-it('says so where the data is of another version', async () => {
-  await view.renderModel(model({ version: 2, id: 'abc' }));
-  expect(text()).toContain('another version');
+it('shows the text of a newer version, and says where it can be drawn', async () => {
+  const newer = { version: 2, id: 'abc', package: '9.1.0' };
+  await view.renderModel(model(newer, true, '● Running <b>steps</b>'));
+  expect(text()).toContain('A newer gpu-workbench 9.1.0 made this view');
+  expect(text()).toContain('pip install --upgrade jupyter-gpu-workbench');
+  expect(view.node.querySelector('pre')?.textContent).toBe('● Running <b>steps</b>');
   expect(runs.asked).toEqual([]);
+  await view.renderModel(model(snapshot({ phase: 'Succeeded' })));
+  expect(view.node.querySelector('pre')).toBeNull();
+  expect(view.node.querySelector('.gpuw-Card')).not.toBeNull();
+});
+
+it.each([null, 'x', { version: 1, id: 3 }, { version: '2' }])(
+  'shows the text where %j is in place of a view',
+  async data => {
+    await view.renderModel(model(data, true, 'as text'));
+    expect(text()).toContain('This view cannot be read');
+    expect(view.node.querySelector('pre')?.textContent).toBe('as text');
+  }
+);
+
+it('tells of the version of a kernel that goes on, where the notebook is trusted', async () => {
+  const made = { ...snapshot({}), package: '9.1.0' };
+  await view.renderModel(model(made, false));
+  await view.renderModel(model({ ...snapshot({ phase: 'Succeeded' }), package: '9.2.0' }));
+  expect(runs.versions.said).toBe('');
+  await view.renderModel(model(made));
+  expect(runs.versions.said).toContain('9.1.0');
 });

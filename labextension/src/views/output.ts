@@ -4,11 +4,12 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { IDisposable } from '@lumino/disposable';
 import { Widget } from '@lumino/widgets';
 
-import { MIME_TYPE, snapshotOf } from '../models/snapshot';
+import { MIME_TYPE, snapshotOf, undrawable } from '../models/snapshot';
 import type { IRuns, Known } from '../tokens';
 import type { Snapshot } from '../wire';
 import { Card } from './card';
 import type { Actions } from './card';
+import { h } from './dom';
 import { ended } from '../models/phases';
 
 /**
@@ -27,11 +28,17 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
   renderModel(model: IRenderMime.IMimeModel): Promise<void> {
     const found = snapshotOf(model.data[MIME_TYPE]);
     if (found === null) {
-      this.node.textContent = 'This run was saved by another version of GPU Workbench.';
+      this._showText(model);
       return Promise.resolve();
+    }
+    if (this._card.node.parentNode !== this.node) {
+      this.node.replaceChildren(this._card.node);
     }
     this._saved = found;
     if (model.trusted && !ended(found.snapshot.phase ?? 'Queued')) {
+      if (found.package != null) {
+        this._runs.versions.saw(found.package);
+      }
       this._follow(found.id, found.run);
     } else {
       this._unfollow();
@@ -43,6 +50,16 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
   override dispose(): void {
     this._unfollow();
     super.dispose();
+  }
+
+  /** What cannot be drawn is shown as the text beside it. */
+  private _showText(model: IRenderMime.IMimeModel): void {
+    this._unfollow();
+    const text = model.data['text/plain'];
+    this.node.replaceChildren(
+      h('p', 'gpuw-Quiet gpuw-Undrawable', undrawable(model.data[MIME_TYPE])),
+      h('pre', '', typeof text === 'string' ? text : '')
+    );
   }
 
   private _follow(workload: string, run: string): void {
@@ -76,7 +93,7 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
     }
     let note = '';
     if (connection.state === 'missing') {
-      note = `Not live: ${connection.why}; \`jupyter server extension enable gpu_workbench\` adds it`;
+      note = `Not live: ${connection.why}. ${connection.fix}`;
     } else if (connection.state === 'lost') {
       note = `Not live: the server does not answer; last seen ${clock(connection.since)}`;
     } else if (this._known.kind === 'error') {

@@ -1,79 +1,13 @@
-import { DisposableDelegate } from '@lumino/disposable';
-import { Signal } from '@lumino/signaling';
 import { Widget } from '@lumino/widgets';
 
-import type { Connection, IRuns, Known, Listener, Written } from '../tokens';
-import type { Row, TargetState } from '../wire';
+import { row, TestRuns } from '../testing';
 import { RunsPanel } from './panel';
 
-type Rows = ReadonlyMap<string, Row>;
-
-/** A list that the test writes. */
-class Said implements IRuns {
-  connection: Connection = { state: 'open' };
-  connectionChanged: Signal<IRuns, Connection> = new Signal<IRuns, Connection>(this);
-  mayAct = true;
-  asked: string[] = [];
-  listener: Listener<Rows> | null = null;
-  targets: Listener<ReadonlyMap<string, TargetState>> | null = null;
-
-  follow(): DisposableDelegate {
-    return new DisposableDelegate(() => undefined);
-  }
-
-  followAll(listener: Listener<Rows>): DisposableDelegate {
-    this.asked.push('follow');
-    this.listener = listener;
-    listener({ kind: 'waiting' });
-    return new DisposableDelegate(() => {
-      this.asked.push('leave');
-    });
-  }
-
-  outputs(): Promise<Written> {
-    return Promise.reject(new Error('Nothing was written'));
-  }
-
-  followTargets(listener: Listener<ReadonlyMap<string, TargetState>>): DisposableDelegate {
-    this.targets = listener;
-    return new DisposableDelegate(() => undefined);
-  }
-
-  followCapacity(): DisposableDelegate {
-    this.asked.push('follow capacity');
-    return new DisposableDelegate(() => {
-      this.asked.push('leave capacity');
-    });
-  }
-
-  interrupt(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  stop(workload: string): Promise<void> {
-    this.asked.push(`stop ${workload}`);
-    return workload === 'bad' ? Promise.reject(new Error('It cannot be')) : Promise.resolve();
-  }
-
-  keep(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  say(...rows: Row[]): void {
-    const known: Known<Rows> = { kind: 'value', value: new Map(rows.map(row => [row.id, row])) };
-    this.listener?.(known);
-  }
-}
-
-function row(id: string, members: Partial<Row> = {}): Row {
-  return { id, backend: 'local', started: 0, phase: 'Running', word: 'Busy', name: id, ...members };
-}
-
-let runs: Said;
+let runs: TestRuns;
 let panel: RunsPanel;
 
 beforeEach(() => {
-  runs = new Said();
+  runs = new TestRuns();
   panel = new RunsPanel(runs);
   Widget.attach(panel, document.body);
   panel.hide();
@@ -144,9 +78,9 @@ it('stops a run, and says why it could not', async () => {
 it('says what to do where nothing has run, and where nobody answers', () => {
   runs.say();
   expect(panel.node.textContent).toContain('Write %%gpu over a cell');
-  runs.connection = { state: 'missing', why: 'The server has no extension' };
+  runs.connection = { state: 'missing', why: 'The server has no extension', fix: 'Enable it' };
   runs.connectionChanged.emit(runs.connection);
-  expect(panel.node.textContent).toContain('jupyter server extension enable gpu_workbench');
+  expect(panel.node.textContent).toContain('The server has no extension. Enable it');
 });
 
 it.each(['<img src=x onerror=alert(1)>', '<script>alert(1)</script>'])('shows %s as text', bad => {
@@ -161,4 +95,11 @@ it('says which backend cannot be asked, and why', () => {
   expect(panel.node.textContent).toContain('kubernetes: The cluster is away');
   runs.targets?.({ kind: 'value', value: new Map([['kubernetes', { name: 'kubernetes' }]]) });
   expect(panel.node.textContent).not.toContain('away');
+});
+
+it('says once that versions differ', () => {
+  runs.say();
+  expect(panel.node.textContent).not.toContain('gpu-workbench');
+  runs.versions.saw('9.1.0');
+  expect(panel.node.textContent).toContain("The notebook's kernel has gpu-workbench 9.1.0");
 });

@@ -30,7 +30,9 @@ export class RunsPanel extends Widget {
     this._search.setAttribute('aria-label', 'Search runs');
     this._search.addEventListener('input', this._draw);
     this.node.append(
-      h('h2', 'gpuw-PanelTitle', 'GPU runs'),
+      h('div', 'gpuw-PanelHead', h('h2', 'gpuw-PanelTitle', 'GPU runs'), this.actions),
+      this._versions,
+      this.top,
       this._search,
       this._note,
       this._wrong,
@@ -39,10 +41,17 @@ export class RunsPanel extends Widget {
     );
   }
 
+  /** Beside the title, for buttons. */
+  readonly actions = h('div', 'gpuw-PanelActions');
+
+  /** Above the list. */
+  readonly top = h('div', '');
+
   protected override onAfterShow(message: Message): void {
     super.onAfterShow(message);
     this._runs.connectionChanged.connect(this._draw, this);
     this._capacity.shown = true;
+    this._runs.versions.changed.connect(this._draw, this);
     if (this._following === null) {
       this._following = new DisposableSet();
       this._following.add(
@@ -77,6 +86,7 @@ export class RunsPanel extends Widget {
   private _let(): void {
     this._runs.connectionChanged.disconnect(this._draw, this);
     this._capacity.shown = false;
+    this._runs.versions.changed.disconnect(this._draw, this);
     this._following?.dispose();
     this._following = null;
   }
@@ -89,6 +99,9 @@ export class RunsPanel extends Widget {
       .sort((one, other) => other.started - one.started);
     this._note.textContent = this._said(rows.length, found.length);
     this._note.hidden = this._note.textContent === '';
+    const understood = this._runs.connection.state !== 'missing';
+    this._versions.textContent = understood ? this._runs.versions.said : '';
+    this._versions.hidden = this._versions.textContent === '';
     const parts = this._groups.map(group => ({
       ...group,
       members: found.filter(row => group.belongs(row.phase ?? 'Queued'))
@@ -131,7 +144,7 @@ export class RunsPanel extends Widget {
   private _said(all: number, found: number): string {
     const { connection } = this._runs;
     if (connection.state === 'missing') {
-      return `${connection.why}: jupyter server extension enable gpu_workbench`;
+      return `${connection.why}. ${connection.fix}`;
     }
     if (connection.state === 'lost') {
       return 'The server does not answer; what is shown may be old';
@@ -153,6 +166,7 @@ export class RunsPanel extends Widget {
   private readonly _search = document.createElement('input');
   private readonly _wrong = h('div', '');
   private readonly _note = h('p', 'gpuw-PanelNote');
+  private readonly _versions = h('p', 'gpuw-PanelNote');
   private readonly _rows = new Map<string, RowView>();
   private readonly _groups = GROUPS.map(([title, belongs, limit]) => {
     const list = h('ul', 'gpuw-Rows');

@@ -17,6 +17,8 @@ from gpu_workbench.core.quantities import (
     show_about,
     show_bytes,
     show_seconds,
+    write_bytes,
+    write_duration,
 )
 
 
@@ -174,3 +176,17 @@ def test_seconds_are_shown_as_a_clock_would(seconds: float, text: str) -> None:
 )
 def test_time_to_go_is_shown_in_words(seconds: float, text: str) -> None:
     assert show_about(seconds) == text
+
+
+@given(st.integers(0, 2**60))
+def test_bytes_read_back_what_is_written(count: int) -> None:
+    assert parse_bytes(write_bytes(count)) == count
+
+
+@given(st.integers(1, 10**7))
+def test_a_duration_reads_back_what_is_written(seconds: int) -> None:
+    assert parse_duration(write_duration(seconds)) == seconds
+
+
+def test_what_is_written_is_short() -> None:
+    assert (write_bytes(64 * 2**30), write_bytes(1500), write_duration(5400)) == ("64Gi", "1500", "1h30m")

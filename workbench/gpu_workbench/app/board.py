@@ -127,6 +127,10 @@ class Board:
         """Names of the backends that are looked at."""
         return tuple(target.backend.name for target in self._targets)
 
+    def target(self, name: str) -> Target | None:
+        """The backend of that name, if it is looked at."""
+        return next((target for target in self._targets if target.backend.name == name), None)
+
     @property
     def workloads(self) -> Mapping[str, Followed]:
         """Those known now."""
@@ -157,6 +161,12 @@ class Board:
     async def listed(self) -> None:
         """Wait, while somebody looks, until it is known which workloads there are."""
         await self._listed.wait()
+
+    async def refresh(self, backend: str) -> None:
+        """Look now, while somebody does, which workloads there are on one backend."""
+        for target in self._targets:
+            if target.backend.name == backend:
+                await self._list(target)
 
     async def find(self, workload_id: str) -> Followed:
         """The workload of that id, while somebody looks.

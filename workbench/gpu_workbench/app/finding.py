@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gpu_workbench.app.sessions import SETTLE, Sessions
+from gpu_workbench.app.sessions import SETTLE, Sessions, lives
 from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.core.errors import RunNotFound
 from gpu_workbench.core.model import Kind, RunState
@@ -43,7 +43,7 @@ async def find(place: Backend, sessions: Sessions, word: str, *, owner: str) -> 
     handles = await place.list(owner=owner)
     found = matching(handles, word, lambda handle: (handle.spec.name, handle.id))
     if len(found) > 1:  # of several by one name, the one that has not ended is meant
-        living = [handle for handle in found if not await _has_ended(place, handle)]
+        living = [handle for handle in found if await lives(place, handle)]
         found = living if len(living) == 1 else found
     if found:
         return Found(the_one(found, word, lambda handle: (handle.spec.name, handle.id)))
@@ -89,9 +89,3 @@ def the_one(found: list[T], word: str, words: Callable[[T], tuple[str, ...]]) ->
         names = ", ".join(" ".join(filter(None, words(item))) for item in found[:5])
         raise RunNotFound(f"{word!r} may mean {len(found)} runs", why=names, fix="Write more of the id")
     return found[0]
-
-
-async def _has_ended(place: Backend, handle: Handle) -> bool:
-    async for facts in place.watch(handle):
-        return facts.gone or facts.phase.ended
-    return True

@@ -9,7 +9,6 @@ from gpu_workbench.app.detached import Package, ProjectFiles
 from gpu_workbench.app.shipping.outgoing import Cargo
 from gpu_workbench.backends.archive import agent_digest
 from gpu_workbench.core.errors import UsageError
-from gpu_workbench.core.model import Kind
 from gpu_workbench.core.spec import Handle, WorkloadSpec
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.engines.job import job_manifest, root_manifest, secret_manifest, service_manifest
@@ -102,8 +101,3 @@ def _without_secrets(manifest: JsonObject) -> JsonObject:
         key: f"(left out, about {size} bytes)" if size else "(left out)" for key, size in sizes.items()
     }
     return manifest
-
-
-def is_detached(plan: Plan) -> bool:
-    """Whether it is a run of its own."""
-    return plan.spec.kind is Kind.JOB

@@ -14,7 +14,7 @@ from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.core.errors import FlagError, RunNotFound, SessionLost, UsageError
 from gpu_workbench.core.explain import explain
 from gpu_workbench.core.model import Kind
-from gpu_workbench.core.spec import Handle, WorkloadSpec, contradictions
+from gpu_workbench.core.spec import DEFAULT_SESSION, Handle, WorkloadSpec, contradictions
 from gpu_workbench.transport.timing import within
 
 ENDING = 30.0
@@ -93,7 +93,7 @@ class Sessions:
         self._former[key] = Former(sentence=_ending(known), names=names)
 
     async def open(self, backend: Backend, spec: WorkloadSpec, *, asked: Mapping[str, object]) -> Opened:
-        """The session ``spec.name`` of this notebook: the living one, or a new one like ``spec``.
+        """The session ``spec.name`` of this notebook or for any: the living one, or a new one like ``spec``.
 
         Args:
             backend: Where.
@@ -140,17 +140,13 @@ class Sessions:
         return known
 
     async def _find(self, backend: Backend, spec: WorkloadSpec) -> Handle | None:
-        """A living session of this notebook that another kernel started."""
-        if not spec.notebook:
+        """A living session of that name that another process started: this notebook's own, else one for any notebook."""
+        if not spec.notebook and spec.name == DEFAULT_SESSION:
             return None
-        for handle in await backend.list(owner=spec.owner):
-            found = handle.spec
-            mine = (found.kind, found.name, found.notebook) == (Kind.SESSION, spec.name, spec.notebook)
-            if mine and not handle.ended:
-                async for facts in backend.watch(handle):
-                    if not facts.gone and not facts.phase.ended:
-                        return handle
-                    break
+        handles = [handle for handle in await backend.list(owner=spec.owner) if not handle.ended]
+        for handle in sorted(handles, key=lambda handle: handle.spec.any_notebook):
+            if _same_place(handle.spec, spec) and await lives(backend, handle):
+                return handle
         return None
 
     async def _before(self, backend: Backend, new: Handle) -> Former | None:
@@ -242,8 +238,16 @@ def _is_module(known: Subscription, name: str) -> bool:
 
 
 def _same_place(found: WorkloadSpec, spec: WorkloadSpec) -> bool:
-    """Whether it is the session of that notebook and name."""
-    return (found.kind, found.name, found.notebook) == (Kind.SESSION, spec.name, spec.notebook)
+    """Whether it is the session that this notebook means by that name."""
+    mine = found.any_notebook or (found.notebook == spec.notebook and bool(spec.notebook))
+    return mine and (found.kind, found.name) == (Kind.SESSION, spec.name)
+
+
+async def lives(backend: Backend, handle: Handle) -> bool:
+    """Whether a workload has not ended, as its backend says now."""
+    async for facts in backend.watch(handle):
+        return not facts.gone and not facts.phase.ended
+    return False
 
 
 def _made(known: Subscription) -> dict[str, str]:

@@ -154,3 +154,20 @@ def show_about(seconds: float) -> str:
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min"
+
+
+def write_duration(seconds: float) -> str:
+    """A duration as :func:`parse_duration` reads it: ``40s``, ``1h``, ``1h30m``."""
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
+
+
+def write_bytes(count: int) -> str:
+    """An amount of memory as :func:`parse_bytes` reads it, exactly: ``64Gi``, ``1500Mi``."""
+    for unit in ("Ti", "Gi", "Mi", "Ki"):
+        if count and count % _SUFFIXES[unit] == 0:
+            return f"{count // _SUFFIXES[unit]}{unit}"
+    return str(count)

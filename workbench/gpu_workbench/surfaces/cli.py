@@ -19,12 +19,13 @@ from gpu_workbench.surfaces import scripts
 from gpu_workbench.surfaces.command_lines import Command, parse_command
 from gpu_workbench.surfaces.commands import MAGIC, PROGRAM
 from gpu_workbench.surfaces.help import command_help
-from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.magics.commands import COMMANDS
 from gpu_workbench.surfaces.magics.dry_run import dry_script
 from gpu_workbench.surfaces.magics.replay import last_lines
 from gpu_workbench.surfaces.picture import explanation_of
 from gpu_workbench.surfaces.plain import PlainOutputs
+from gpu_workbench.surfaces.request import Request
 from gpu_workbench.surfaces.sealed import found_again, sealed
 
 BAD_USAGE = 2

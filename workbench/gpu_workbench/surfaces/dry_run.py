@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from gpu_workbench.app.detached import not_kept
-from gpu_workbench.app.plans import Plan, is_detached, objects
+from gpu_workbench.app.plans import Plan, objects
 from gpu_workbench.core.errors import UsageError
 from gpu_workbench.core.quantities import Gpus, show_bytes
 from gpu_workbench.core.spec import Volume
+from gpu_workbench.surfaces.asking import would_start
 from gpu_workbench.surfaces.flags import GPU_CELL, CellFlags
 
 _OF_THE_LINE = ("dry_run", "form", "help", "detach", "session")
@@ -39,27 +39,9 @@ def words(plan: Plan, *, backend: str) -> str:
 
 
 def _would_run(plan: Plan, backend: str) -> str:
-    spec = plan.spec
-    namespace = f", namespace {spec.placement.namespace}" if spec.placement.namespace else ""
-    where = "this machine" if backend == "local" else f"the cluster{namespace}"
     if plan.living is not None:
-        return f"Would run in the session {spec.name!r}, which is there ({spec.id})"
-    what = "a detached run" if is_detached(plan) else "a session"
-    name = f" {spec.name!r}" if spec.name else ""
-    return f"Would start {what}{name} on {where}: {', '.join(_resources(plan))}"
-
-
-def _resources(plan: Plan) -> Iterable[str]:
-    spec, asked = plan.spec, plan.spec.resources
-    gpus = asked.gpus
-    yield f"{gpus.count} {gpus.kind or 'GPU'}{'s' if gpus.count != 1 and not gpus.kind else ''}"
-    if asked.cpus is not None:
-        yield f"{asked.cpus:g} CPUs"
-    if asked.memory is not None:
-        yield f"{show_bytes(asked.memory)} memory"
-    if spec.image:
-        yield f"image {spec.image}"
-    yield from (f"{volume.claim} at {volume.path}" for volume in spec.volumes)
+        return f"Would run in the session {plan.spec.name!r}, which is there ({plan.spec.id})"
+    return would_start(plan.spec, backend=backend)
 
 
 def yaml(plan: Plan, *, backend: str) -> str:

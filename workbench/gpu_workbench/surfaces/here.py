@@ -6,46 +6,31 @@ import concurrent.futures
 import functools
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gpu_workbench.app import config as configuration
 from gpu_workbench.app.notebook import find_notebook, local_owner
 from gpu_workbench.app.portal import Portal, portal
-from gpu_workbench.app.profiles import Profile, pick, read_profiles
-from gpu_workbench.app.shipping.project import project_folder as mirrored_folder
+from gpu_workbench.app.profiles import read_profiles
 from gpu_workbench.app.twins import Twins
 from gpu_workbench.app.workbench import Workbench
 from gpu_workbench.core.errors import WorkbenchError
 from gpu_workbench.core.model import Workload
-from gpu_workbench.core.spec import Handle, WorkloadSpec
+from gpu_workbench.core.spec import Handle
 from gpu_workbench.surfaces.backends import make_backend
 from gpu_workbench.surfaces.flags import CellFlags
-from gpu_workbench.surfaces.request import asked_settings, build_spec, notebook_image, workload_fields
+from gpu_workbench.surfaces.request import (
+    Request,
+    asked_settings,
+    notebook_image,
+    project_folder,
+    understand,
+)
 
 KNOWN_WITHIN = 1.0
 """Seconds that completion waits for the names of runs."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """One line, understood: what it asks for and the settings under which it does.
-
-    Args:
-        spec: What a new session or run would be.
-        asked: The dotted fields that were given in so many words.
-    """
-
-    config: configuration.Config
-    profile: Profile
-    spec: WorkloadSpec
-    asked: Mapping[str, object]
-
-    @property
-    def backend(self) -> str:
-        """Where it runs."""
-        return self.config.settings.backend
 
 
 @dataclass
@@ -83,23 +68,14 @@ class Here:
         """What a line asks for; the same again where the same is asked and nothing has changed."""
         config = self.config(asked_settings(flags))
         owner = self.owner(config)
-        notebook = find_notebook(owner=local_owner(), namespace=self.namespace).id
+        notebook = find_notebook(owner=local_owner(), namespace=self.namespace)
         asked = (flags, config, owner, notebook, Path.cwd(), notebook_image())
         if self._understood is None or self._understood[0] != asked:
-            self._understood = asked, self._understand(flags, config, owner=owner, notebook=notebook)
+            self._understood = (
+                asked,
+                understand(flags, config, owner=owner, notebook=notebook, folder=Path.cwd()),
+            )
         return self._understood[1]
-
-    @staticmethod
-    def _understand(flags: CellFlags, config: configuration.Config, *, owner: str, notebook: str) -> Request:
-        profiles = read_profiles(config.files)
-        profile = pick(profiles, config.settings.profile)
-        spec = build_spec(
-            flags, profile=profile, settings=config.settings, id="", owner=owner, notebook=notebook
-        )
-        spec = replace(spec, work_dir=work_dir(Path.cwd(), backend=config.settings.backend))
-        named = profile if flags.profile else None
-        asked = workload_fields(flags, profile=named, backend=config.settings.backend)
-        return Request(config, profile, spec, asked)
 
     def owner(self, config: configuration.Config) -> str:
         """Whose workloads these are, as the backend knows its users."""
@@ -169,20 +145,3 @@ def _globals_here() -> dict[str, Any]:
             found: dict[str, Any] = shell.user_ns
             return found
     return vars(sys.modules["__main__"])
-
-
-def work_dir(folder: Path, *, backend: str) -> str:
-    """Where code runs: in ``folder`` itself on this machine, elsewhere in its place within the mirrored project."""
-    if backend == "local":
-        return str(folder)
-    place = folder.resolve().relative_to(mirrored_folder(folder)).as_posix()
-    return "" if place == "." else place
-
-
-@functools.lru_cache(maxsize=8)
-def project_folder(folder: Path) -> Path:
-    """The git root above ``folder``, else ``folder`` itself."""
-    for candidate in (folder, *folder.parents):
-        if (candidate / ".git").exists():
-            return candidate
-    return folder

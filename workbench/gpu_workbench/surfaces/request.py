@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from gpu_workbench.app.profiles import Profile
+from gpu_workbench.app.config import Config
+from gpu_workbench.app.notebook import Notebook
+from gpu_workbench.app.profiles import Profile, pick, read_profiles
 from gpu_workbench.app.settings import Settings
+from gpu_workbench.app.shipping.project import project_folder as mirrored_folder
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.quantities import Gpus
 from gpu_workbench.core.spec import DEFAULT_SESSION, WorkloadSpec, with_fields
@@ -16,6 +23,49 @@ DEFAULT_GPUS = Gpus(1)
 
 IMAGE_OF_THE_NOTEBOOK = "JUPYTER_IMAGE_SPEC"
 """The environment variable in which a hub says the image the notebook itself runs in."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, understood, and the settings under which it was.
+
+    Args:
+        spec: What a new session or run would be.
+        asked: The dotted fields that were given in so many words.
+    """
+
+    config: Config
+    profile: Profile
+    spec: WorkloadSpec
+    asked: Mapping[str, object]
+
+    @property
+    def backend(self) -> str:
+        """Where it runs."""
+        return self.config.settings.backend
+
+
+def understand(flags: CellFlags, config: Config, *, owner: str, notebook: Notebook, folder: Path) -> Request:
+    """What the flags ask for under these settings.
+
+    Args:
+        flags: What was typed.
+        config: The settings in force, the flags' own among them.
+        owner: Hash of the user's name.
+        notebook: From which it is asked.
+        folder: Where its code runs.
+
+    Raises:
+        ProfileError: there is no such profile, or one is wrong.
+    """
+    profile = pick(read_profiles(config.files), config.settings.profile)
+    spec = build_spec(
+        flags, profile=profile, settings=config.settings, id="", owner=owner, notebook=notebook.id
+    )
+    spec = replace(spec, work_dir=work_dir(folder, backend=config.settings.backend))
+    named = profile if flags.profile else None
+    asked = workload_fields(flags, profile=named, backend=config.settings.backend)
+    return Request(config, profile, spec, asked)
 
 
 def notebook_image() -> str:
@@ -91,3 +141,20 @@ def build_spec(
         "image": spec.image or notebook_image(),
     }
     return with_fields(spec, cluster)
+
+
+def work_dir(folder: Path, *, backend: str) -> str:
+    """Where code runs: in ``folder`` itself on this machine, elsewhere in its place within the mirrored project."""
+    if backend == "local":
+        return str(folder)
+    place = folder.resolve().relative_to(mirrored_folder(folder)).as_posix()
+    return "" if place == "." else place
+
+
+@functools.lru_cache(maxsize=8)
+def project_folder(folder: Path) -> Path:
+    """The git root above ``folder``, else ``folder`` itself."""
+    for candidate in (folder, *folder.parents):
+        if (candidate / ".git").exists():
+            return candidate
+    return folder

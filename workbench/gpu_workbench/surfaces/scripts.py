@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from gpu_workbench.app.detached import Package
 from gpu_workbench.surfaces.command_lines import Command
-from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.here import Here
+from gpu_workbench.surfaces.request import Request
 
 
 def pack(here: Here, command: Command) -> tuple[Request, Package]:

@@ -52,7 +52,7 @@ BYTES = st.none() | st.integers(-(2**63), 2**70)
 def test_every_state_survives_the_wire(state):
     written = json.dumps(state.found.to_json(), allow_nan=False)
     assert Snapshot.from_json(json.loads(written)) == state.found
-    assert list(json.loads(written)) == ["version", "id", "run", "where", "snapshot"]
+    assert list(json.loads(written)) == ["version", "id", "run", "where", "snapshot", "package"]
 
 
 @pytest.mark.parametrize("phase", Phase)

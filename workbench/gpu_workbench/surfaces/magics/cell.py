@@ -18,11 +18,12 @@ from gpu_workbench.core.model import Phase, RunState, Workload
 from gpu_workbench.core.quantities import show_bytes
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.surfaces.flags import CellFlags
-from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.magics.failures import CellInterrupted, remote_error, run_failure
 from gpu_workbench.surfaces.magics.moving import Moving
 from gpu_workbench.surfaces.magics.notes import note
 from gpu_workbench.surfaces.magics.outputs import Outputs
+from gpu_workbench.surfaces.request import Request
 from gpu_workbench.surfaces.view.bundle import RunView, ipython_publish
 from gpu_workbench.surfaces.view.model import Published, Snapshot
 from gpu_workbench.surfaces.view.snapshot import snapshot
@@ -79,7 +80,12 @@ class CellRun:
             gone = ", ".join(sorted(opened.lost.names))
             self._note(f"{opened.lost.sentence}." + (f" Gone with it: {gone}." if gone else ""))
         if opened.rejoined:
-            self._note(f"Found this notebook's session {opened.subscription.handle.spec.name!r} again.")
+            spec = opened.subscription.handle.spec
+            self._note(
+                f"Runs in the session {spec.name!r}, which any notebook may use."
+                if spec.any_notebook
+                else f"Found this notebook's session {spec.name!r} again."
+            )
 
     def _note(self, sentence: str) -> None:
         note(self._shell, sentence)

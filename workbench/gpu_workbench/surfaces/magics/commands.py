@@ -16,7 +16,7 @@ from gpu_workbench.core.quantities import parse_duration, show_about, show_bytes
 from gpu_workbench.core.spec import DEFAULT_SESSION, Handle
 from gpu_workbench.surfaces import scripts
 from gpu_workbench.surfaces.command_lines import Command
-from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.magics.capacity import capacity
 from gpu_workbench.surfaces.magics.choices import profiles, use
 from gpu_workbench.surfaces.magics.copying import copy
@@ -28,6 +28,7 @@ from gpu_workbench.surfaces.magics.secrets import secret
 from gpu_workbench.surfaces.magics.targets import Target, meant, session
 from gpu_workbench.surfaces.overview import pictures
 from gpu_workbench.surfaces.picture import all_settled, settled, snapshot_of
+from gpu_workbench.surfaces.request import Request
 from gpu_workbench.surfaces.view import tables
 from gpu_workbench.surfaces.view.tables import NameRow, Rendered
 

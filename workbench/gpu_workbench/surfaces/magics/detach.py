@@ -9,9 +9,10 @@ from gpu_workbench.app.detached import Package, not_kept
 from gpu_workbench.app.shipping.project import project_folder
 from gpu_workbench.app.workbench import Cell
 from gpu_workbench.core.spec import Handle
-from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.magics.moving import Moving
 from gpu_workbench.surfaces.magics.notes import note
+from gpu_workbench.surfaces.request import Request
 from gpu_workbench.surfaces.sealed import found_again, sealed
 
 

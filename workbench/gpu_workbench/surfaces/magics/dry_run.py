@@ -7,8 +7,9 @@ from gpu_workbench.app.plans import Plan, of_package
 from gpu_workbench.app.workbench import Cell
 from gpu_workbench.surfaces import dry_run
 from gpu_workbench.surfaces.flags import CellFlags
-from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.magics.detach import mirrored
+from gpu_workbench.surfaces.request import Request
 
 
 def dry_cell(here: Here, request: Request, flags: CellFlags, cell: Cell) -> str:

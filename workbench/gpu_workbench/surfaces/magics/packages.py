@@ -8,9 +8,10 @@ from typing import Any
 from gpu_workbench.app.packages import pip_cell
 from gpu_workbench.app.workbench import Cell
 from gpu_workbench.surfaces.command_lines import Command
-from gpu_workbench.surfaces.here import Here, Installed, Request
+from gpu_workbench.surfaces.here import Here, Installed
 from gpu_workbench.surfaces.magics.cell import CellRun
 from gpu_workbench.surfaces.magics.notes import note
+from gpu_workbench.surfaces.request import Request
 
 
 def pip(here: Here, shell: Any, command: Command) -> None:

@@ -12,11 +12,12 @@ from gpu_workbench.core.errors import WorkbenchError
 from gpu_workbench.core.events import OutputWritten
 from gpu_workbench.core.model import Cause
 from gpu_workbench.core.spec import Handle
-from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.magics.failures import CellInterrupted
 from gpu_workbench.surfaces.magics.outputs import Outputs
 from gpu_workbench.surfaces.magics.targets import Target
 from gpu_workbench.surfaces.picture import snapshot_of
+from gpu_workbench.surfaces.request import Request
 from gpu_workbench.surfaces.view.bundle import RunView, ipython_publish
 
 

@@ -21,7 +21,8 @@ from gpu_workbench.app.workbench import Cell
 from gpu_workbench.core.model import Phase
 from gpu_workbench.core.quantities import parse_duration
 from gpu_workbench.surfaces.flags import CellFlags, cell_flags
-from gpu_workbench.surfaces.here import Here, Request, shared
+from gpu_workbench.surfaces.here import Here, shared
+from gpu_workbench.surfaces.request import Request
 from gpu_workbench.surfaces.sdk import core
 from gpu_workbench.surfaces.sdk.code import call_of, cell_of, run_flags, work_of
 from gpu_workbench.surfaces.sdk.showing import Result, ask, outputs_here, raise_failure

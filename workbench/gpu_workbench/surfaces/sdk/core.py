@@ -19,9 +19,10 @@ from gpu_workbench.core.errors import SessionLost, StartFailed
 from gpu_workbench.core.explain import explain
 from gpu_workbench.core.model import Kind, Phase
 from gpu_workbench.core.spec import Handle
-from gpu_workbench.surfaces.here import Here, Request
+from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.magics.detach import mirrored
 from gpu_workbench.surfaces.plain import traceback_of
+from gpu_workbench.surfaces.request import Request
 from gpu_workbench.surfaces.sdk.code import Script
 
 SETTLE = 2.0

@@ -14,10 +14,12 @@ from gpu_workbench.app.capacities import Capacities
 from gpu_workbench.app.notebook import local_owner
 from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.surfaces.backends import make_backend
-from gpu_workbench.surfaces.server import agent
+from gpu_workbench.surfaces.request import project_folder
+from gpu_workbench.surfaces.server import agent, rest
 from gpu_workbench.surfaces.server.hub import Hub
-from gpu_workbench.surfaces.server.rest import routes
 from gpu_workbench.surfaces.server.socket import TopicSocket
+from gpu_workbench.surfaces.server.starting import routes as starting
+from gpu_workbench.surfaces.server.starting.starter import Starter
 
 
 class WorkbenchApp(ExtensionApp):
@@ -35,17 +37,19 @@ class WorkbenchApp(ExtensionApp):
     def initialize_settings(self) -> None:
         """Read the settings and look at what they name; nothing is asked of a cluster before somebody looks."""
         root = Path(getattr(self.serverapp, "root_dir", "") or ".")
-        found = configuration.load(project=root, flags={}, used={})
+        found = configuration.load(project=project_folder(root), flags={}, used={})
         names = dict.fromkeys(("local", found.settings.backend))
         self._backends = [make_backend(name, config=found) for name in names]
         targets = [Target(backend, _owner_of(backend)) for backend in self._backends]
-        self.hub = Hub(Board(targets), Capacities(targets), saved=found.settings.saved)
+        board = Board(targets)
+        starter = Starter(board, root=root)
+        self.hub = Hub(board, Capacities(targets), saved=found.settings.saved, starter=starter)
 
     def initialize_handlers(self) -> None:
         """Add the routes; the server's base URL is put before them."""
         arguments = {"hub": self.hub, "owners": frozenset(self.owners)}
-        for path, handler in (*agent.routes(), *routes()):
-            self.handlers.append((path, handler, arguments))
+        for routes in (agent.routes(), rest.routes(), starting.routes()):
+            self.handlers.extend((path, handler, arguments) for path, handler in routes)
         self.handlers.append((r"/gpu-workbench/api/live", TopicSocket, arguments))
 
     async def stop_extension(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from gpu_workbench.app.board import Board
 from gpu_workbench.app.capacities import Capacities
 from gpu_workbench.core.errors import RunNotFound
+from gpu_workbench.surfaces.server.starting.starter import Starter
 from gpu_workbench.surfaces.server.states import capacity, row, run_state, target
 from gpu_workbench.surfaces.server.topics import CAPACITY, RUNS, TARGETS, RunTopic, State
 
@@ -22,11 +23,13 @@ class Hub:
         board: What they are about.
         capacities: And which GPUs there are for it.
         saved: How much of a view may be kept in a notebook file: ``summary``, ``full`` or ``none``.
+        starter: Starts sessions that forms ask for.
     """
 
-    def __init__(self, board: Board, capacities: Capacities, *, saved: str) -> None:
+    def __init__(self, board: Board, capacities: Capacities, *, saved: str, starter: Starter) -> None:
         self.board = board
         self.capacities = capacities
+        self.starter = starter
         self.saved = saved
         self._rows: dict[str, tuple[int, str]] = {}
         self._runs: dict[str, tuple[int, State]] = {}

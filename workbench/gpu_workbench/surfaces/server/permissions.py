@@ -44,6 +44,16 @@ def is_owner(handler: Any, owners: frozenset[str]) -> bool:
     return getattr(user, "username", "") in (owners or _owners_here())
 
 
+async def may(handler: Any, action: str, owners: frozenset[str]) -> bool:
+    """Whether whoever asks may ``act`` or ``start``: the server's owner, where the authorizer does not forbid it."""
+    from jupyter_core.utils import ensure_async
+
+    if not is_owner(handler, owners):
+        return False
+    answer = handler.authorizer.is_authorized(handler, handler.current_user, action, RESOURCE)
+    return bool(await ensure_async(answer))
+
+
 def _owners_here() -> frozenset[str]:
     return frozenset(filter(None, [os.environ.get("JUPYTERHUB_USER", "")]))
 

@@ -22,13 +22,31 @@ from gpu_workbench.surfaces.picture import snapshot_of
 from gpu_workbench.surfaces.server.errors import form_of, status_of
 from gpu_workbench.surfaces.server.hub import Hub
 from gpu_workbench.surfaces.server.outputs import NotebookOutputs, as_form
-from gpu_workbench.surfaces.server.permissions import ACT, PRIVATE, READ, RESOURCE, allowed, is_owner
+from gpu_workbench.surfaces.server.permissions import (
+    ACT,
+    PRIVATE,
+    READ,
+    RESOURCE,
+    START,
+    allowed,
+    is_owner,
+    may,
+)
 from gpu_workbench.surfaces.server.topics import RUNS, RunTopic, State
 from gpu_workbench.surfaces.view.bundle import bundle
 from gpu_workbench.surfaces.view.model import Published
 
 WIRE = 1
 """Version of what is said here and on the WebSocket."""
+
+BODY_LIMIT = 64 * 1024
+"""Bytes of a request's body."""
+
+BASE = r"/gpu-workbench/api"
+"""What paths begin with, below the server's base URL."""
+
+ONE = r"([A-Za-z0-9_-]{1,64})"
+"""The id of a workload or a run in a path."""
 
 _LONGEST_KEEP = 7 * 24 * 3600.0
 
@@ -77,8 +95,10 @@ class Endpoint(ExtensionHandlerMixin, APIHandler):
         """The request's body.
 
         Raises:
-            UsageError: it is no JSON object.
+            UsageError: it is no JSON object, or too long.
         """
+        if len(self.request.body) > BODY_LIMIT:
+            raise UsageError("The body is too long", why=f"more than {BODY_LIMIT} bytes")
         try:
             form = json.loads(self.request.body or b"{}")
         except (ValueError, RecursionError):
@@ -106,6 +126,7 @@ class Hello(Endpoint):
             "version": __version__,
             "wire": WIRE,
             "owner": self.by_owner,
+            "may": {action: await may(self, action, self._owners) for action in (ACT, START)},
             "errors": dict(self._hub.board.errors),
         }
 
@@ -118,7 +139,7 @@ class Runs(Endpoint):
     @answers
     async def get(self) -> JsonObject:
         """``GET runs``: the rows of the panel, by id."""
-        with self._hub.look(_nobody):
+        with self._hub.look(nobody):
             await self._hub.board.listed()
             return {"runs": self.seen(self._hub.state(RUNS))}
 
@@ -131,7 +152,7 @@ class OneRun(Endpoint):
     @answers
     async def get(self, workload: str) -> JsonObject:
         """``GET runs/ID``: its view."""
-        with self._hub.look(_nobody):
+        with self._hub.look(nobody):
             await self._hub.board.find(workload)
             return self.seen(self._hub.state(RunTopic(workload)))
 
@@ -145,7 +166,7 @@ class Outputs(Endpoint):
     async def get(self, workload: str, run: str) -> JsonObject:
         """``GET runs/ID/outputs/RUN``; for the owner alone."""
         self.for_owner()
-        with self._hub.look(_nobody):
+        with self._hub.look(nobody):
             followed = await self._hub.board.find(workload)
             replay = await Replay.begin(followed.subscription.backend, followed.handle, run)
             found = NotebookOutputs()
@@ -178,7 +199,7 @@ class Action(Endpoint):
         """``POST runs/ID/stop``, ``…/keep`` or ``…/interrupt``."""
         self.for_owner()
         form = self.form()
-        with self._hub.look(_nobody):
+        with self._hub.look(nobody):
             followed = await self._hub.board.find(workload)
             await _ACTIONS[action](followed, form)
         return {}
@@ -205,17 +226,16 @@ async def _interrupt(followed: Followed, form: JsonObject) -> None:
 _ACTIONS = {"stop": _stop, "keep": _keep, "interrupt": _interrupt}
 
 
-def _nobody(topic: str) -> None:
+def nobody(topic: str) -> None:
     """Who asks once is told of no change."""
 
 
 def routes() -> list[tuple[str, type[Endpoint]]]:
     """Path below the server's base URL to what answers there."""
-    base, one = r"/gpu-workbench/api", r"([A-Za-z0-9_-]{1,64})"
     return [
-        (rf"{base}/hello", Hello),
-        (rf"{base}/runs", Runs),
-        (rf"{base}/runs/{one}", OneRun),
-        (rf"{base}/runs/{one}/outputs/{one}", Outputs),
-        (rf"{base}/runs/{one}/({'|'.join(_ACTIONS)})", Action),
+        (rf"{BASE}/hello", Hello),
+        (rf"{BASE}/runs", Runs),
+        (rf"{BASE}/runs/{ONE}", OneRun),
+        (rf"{BASE}/runs/{ONE}/outputs/{ONE}", Outputs),
+        (rf"{BASE}/runs/{ONE}/({'|'.join(_ACTIONS)})", Action),
     ]

@@ -220,11 +220,12 @@ class Shown:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the MIME bundle carries: ``{version, id, run, where, snapshot}``.
+    """What the MIME bundle carries: ``{version, id, run, where, snapshot, package}``.
 
     Args:
         id: Of the workload.
         run: Of the run; empty for the view of a workload.
+        package: Version of the package that made it.
     """
 
     version: int
@@ -232,6 +233,7 @@ class Snapshot:
     run: str
     where: Where
     snapshot: Shown
+    package: str = ""
 
     def to_json(self) -> JsonObject:
         """The JSON object of the MIME bundle."""

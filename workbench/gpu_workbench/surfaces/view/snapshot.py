@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
+from gpu_workbench.__about__ import __version__
 from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import Kind, Phase, Progress, RankState, Receipt, RunState, Workload
 from gpu_workbench.surfaces.view import clean, lines, series
@@ -67,7 +68,14 @@ def snapshot(
         )
         hidden = Where(backend=clean.line(where.backend, 20), hidden=("everything but the phase",))
         return _fit(
-            Snapshot(VERSION, identity, run_key, hidden, replace(bare, published=_published(published)))
+            Snapshot(
+                VERSION,
+                identity,
+                run_key,
+                hidden,
+                replace(bare, published=_published(published)),
+                __version__,
+            )
         )
     hosts = tuple(rank.host for rank in workload.ranks.values())
     discreet = clean.Discretion(where, hosts=hosts, active=saved is Saved.SUMMARY)
@@ -78,7 +86,7 @@ def snapshot(
     place = _where(where, saved)
     shown = replace(shown, notes=lines.notes(shown, workload))
     shown = replace(shown, answer=lines.answer(shown, run, workload), hint=lines.hint(shown, run))
-    return _fit(Snapshot(VERSION, identity, run_key, place, shown))
+    return _fit(Snapshot(VERSION, identity, run_key, place, shown, __version__))
 
 
 def worth_showing(run: RunState | Shown | None, elapsed: float) -> bool:
