@@ -98,6 +98,7 @@ def jupyterlab(folder: Path, *, isolated: bool | None = None, live: bool = True)
         "JUPYTERLAB_SETTINGS_DIR": folder / "settings",
         "JUPYTERLAB_WORKSPACES_DIR": folder / "workspaces",
         "IPYTHONDIR": folder / "ipython",
+        "GPU_WORKBENCH_DATA_DIR": folder / "recorded",
     }
     root = folder / "work"
     for place in (*places.values(), root, folder / "config" / "labconfig"):

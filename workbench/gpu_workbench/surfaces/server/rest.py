@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from functools import wraps
+from http import HTTPStatus
+from typing import Any, ClassVar
 
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin
@@ -15,22 +17,29 @@ from gpu_workbench.app.board import Followed
 from gpu_workbench.app.replay import Replay
 from gpu_workbench.app.stopping import stop
 from gpu_workbench.app.subscriptions import Subscription
-from gpu_workbench.core.errors import PermissionDenied, RunNotFound, UsageError, WorkbenchError
+from gpu_workbench.backends.channel import Channel
+from gpu_workbench.core.errors import (
+    Conflict,
+    PermissionDenied,
+    RunNotFound,
+    UsageError,
+    WorkbenchError,
+)
 from gpu_workbench.core.model import RunState
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.surfaces.picture import snapshot_of
+from gpu_workbench.surfaces.server import rest_api
 from gpu_workbench.surfaces.server.errors import form_of, status_of
 from gpu_workbench.surfaces.server.hub import Hub
+from gpu_workbench.surfaces.server.openapi import BASE, Api
 from gpu_workbench.surfaces.server.outputs import NotebookOutputs, as_form
 from gpu_workbench.surfaces.server.permissions import ACT, PRIVATE, READ, RESOURCE, allowed, is_owner
-from gpu_workbench.surfaces.server.topics import RUNS, RunTopic, State
+from gpu_workbench.surfaces.server.topics import RUNS, RunTopic, State, is_id
 from gpu_workbench.surfaces.view.bundle import bundle
 from gpu_workbench.surfaces.view.model import Published
 
 WIRE = 1
 """Version of what is said here and on the WebSocket."""
-
-_LONGEST_KEEP = 7 * 24 * 3600.0
 
 
 def answers(method: Callable[..., Awaitable[JsonObject]]) -> Callable[..., Awaitable[None]]:
@@ -52,6 +61,9 @@ class Endpoint(ExtensionHandlerMixin, APIHandler):
 
     auth_resource = RESOURCE
     _track_activity = False
+
+    api: ClassVar[Api] = {}
+    """What OpenAPI says of it."""
 
     def initialize(self, name: str, hub: Hub, owners: frozenset[str]) -> None:
         """Called by tornado before each request."""
@@ -87,6 +99,22 @@ class Endpoint(ExtensionHandlerMixin, APIHandler):
             raise UsageError("The body has to be a JSON object")
         return form
 
+    def done(self, action: str, *, workload: str, run: str = "") -> None:
+        """Tell whoever collects events what was done, and by whom."""
+        user = getattr(self.current_user, "username", "")
+        self._hub.events.action(action, workload=workload, run=run, user=user)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """What the server itself refuses, in the form of our errors."""
+        status = HTTPStatus(status_code)
+        error = (kwargs.get("exc_info") or (None, None, None))[1]
+        message = error.log_message if isinstance(error, web.HTTPError) else ""
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            methods = {method.upper() for path in self.api.values() for method in path}
+            self.set_header("Allow", ", ".join(sorted(methods)))
+        word = status.phrase.title().replace(" ", "")
+        self.finish(json.dumps({"error": word, "message": message or status.phrase, "why": "", "fix": ""}))
+
     def seen(self, state: State) -> JsonObject:
         """A topic's state, as far as this user may see it."""
         return {
@@ -96,6 +124,8 @@ class Endpoint(ExtensionHandlerMixin, APIHandler):
 
 class Hello(Endpoint):
     """Which versions answer here, and what whoever asks may do."""
+
+    api = rest_api.HELLO
 
     @web.authenticated
     @allowed(READ)
@@ -113,6 +143,8 @@ class Hello(Endpoint):
 class Runs(Endpoint):
     """All workloads of the user."""
 
+    api = rest_api.RUNS
+
     @web.authenticated
     @allowed(READ)
     @answers
@@ -126,18 +158,35 @@ class Runs(Endpoint):
 class OneRun(Endpoint):
     """One workload."""
 
+    api = rest_api.ONE_RUN
+
     @web.authenticated
     @allowed(READ)
     @answers
     async def get(self, workload: str) -> JsonObject:
         """``GET runs/ID``: its view."""
         with self._hub.look(_nobody):
-            await self._hub.board.find(workload)
+            followed = await self._hub.board.find(workload)
+            followed.want()
+            await followed.known()
             return self.seen(self._hub.state(RunTopic(workload)))
+
+    @web.authenticated
+    @allowed(ACT)
+    @answers
+    async def delete(self, workload: str) -> JsonObject:
+        """``DELETE runs/ID``: its last trace, once it has ended."""
+        self.for_owner()
+        with self._hub.look(_nobody):
+            await self._hub.board.forget(workload)
+        self.done("forget", workload=workload)
+        return {}
 
 
 class Outputs(Endpoint):
     """What one run has written, as a notebook has it."""
+
+    api = rest_api.OUTPUTS
 
     @web.authenticated
     @allowed(READ)
@@ -171,6 +220,8 @@ class Outputs(Endpoint):
 class Action(Endpoint):
     """Something done to a workload."""
 
+    api = rest_api.ACTIONS
+
     @web.authenticated
     @allowed(ACT)
     @answers
@@ -181,25 +232,45 @@ class Action(Endpoint):
         with self._hub.look(_nobody):
             followed = await self._hub.board.find(workload)
             await _ACTIONS[action](followed, form)
+        self.done(action, workload=workload, run=str(form.get("run", "")))
         return {}
 
 
 async def _stop(followed: Followed, form: JsonObject) -> None:
-    await stop(followed.subscription, force=form.get("force") is True)
+    force = form.get("force", False)
+    if not isinstance(force, bool):
+        raise UsageError("How is it to be stopped?", fix='Write {"force": true} or {"force": false}')
+    await stop(followed.subscription, force=force)
 
 
 async def _keep(followed: Followed, form: JsonObject) -> None:
     seconds = form.get("seconds")
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds <= _LONGEST_KEEP:
+    if (
+        not isinstance(seconds, int | float)
+        or isinstance(seconds, bool)
+        or not 0 < seconds <= rest_api.LONGEST_KEEP
+    ):
         raise UsageError("For how many seconds?", fix="Write seconds, at most a week")
-    await (await followed.subscription.channel()).keep(float(seconds))
+    await (await _agent(followed)).keep(float(seconds))
 
 
 async def _interrupt(followed: Followed, form: JsonObject) -> None:
     run, grade = form.get("run"), form.get("grade", 1)
-    if not isinstance(run, str) or grade not in (1, 2):
+    if not isinstance(run, str) or not is_id(run) or isinstance(grade, bool) or grade not in (1, 2):
         raise UsageError("Which run, and how?", fix='Write {"run": ID, "grade": 1}')
-    await (await followed.subscription.channel()).interrupt(run, grade=int(grade))
+    await (await _agent(followed)).interrupt(run, grade=int(grade))
+
+
+async def _agent(followed: Followed) -> Channel:
+    """A channel to what has not ended.
+
+    Raises:
+        Conflict: it has.
+    """
+    await followed.known()
+    if followed.subscription.over:
+        raise Conflict(f"{followed.handle.spec.name} has ended")
+    return await followed.subscription.channel()
 
 
 _ACTIONS = {"stop": _stop, "keep": _keep, "interrupt": _interrupt}
@@ -211,11 +282,11 @@ def _nobody(topic: str) -> None:
 
 def routes() -> list[tuple[str, type[Endpoint]]]:
     """Path below the server's base URL to what answers there."""
-    base, one = r"/gpu-workbench/api", r"([A-Za-z0-9_-]{1,64})"
+    one = r"([A-Za-z0-9_-]{1,64})"
     return [
-        (rf"{base}/hello", Hello),
-        (rf"{base}/runs", Runs),
-        (rf"{base}/runs/{one}", OneRun),
-        (rf"{base}/runs/{one}/outputs/{one}", Outputs),
-        (rf"{base}/runs/{one}/({'|'.join(_ACTIONS)})", Action),
+        (rf"{BASE}/hello", Hello),
+        (rf"{BASE}/runs", Runs),
+        (rf"{BASE}/runs/{one}", OneRun),
+        (rf"{BASE}/runs/{one}/outputs/{one}", Outputs),
+        (rf"{BASE}/runs/{one}/({'|'.join(_ACTIONS)})", Action),
     ]
