@@ -105,6 +105,7 @@ def jupyter_server(
                 **places,
                 "JUPYTER_TOKEN": token,
                 "XDG_CONFIG_HOME": str(folder / "xdg"),
+                "GPU_WORKBENCH_DATA_DIR": str(folder / "data"),
                 **env,
             },
             stdin=subprocess.DEVNULL,

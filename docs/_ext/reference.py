@@ -7,8 +7,10 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
+import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -18,6 +20,8 @@ from gpu_workbench.backends.kubernetes import rights
 from gpu_workbench.core import errors, events, model
 from gpu_workbench.core.explain import RULES
 from gpu_workbench.surfaces import reference as surfaces
+from gpu_workbench.surfaces.server.event_log import SCHEMAS
+from gpu_workbench.surfaces.server.openapi_route import whole_description
 
 Rows = Iterable[Iterable[object]]
 
@@ -132,6 +136,40 @@ def rule_list() -> str:
     return "\n".join(f"1. {first_sentence(rule)}" for rule in RULES)
 
 
+def route_list() -> str:
+    """Every route of the server's extension."""
+    return table(
+        ["request", "what it does", "answers"],
+        (
+            (
+                f"`{method.upper()} {path}`",
+                " ".join(filter(None, (f"{form['summary']}.", form.get("description", "")))),
+                ", ".join(form["responses"]),
+            )
+            for path, methods in whole_description()["paths"].items()
+            for method, form in methods.items()
+            if method != "parameters"
+        ),
+    )
+
+
+def jupyter_events() -> str:
+    """Every event that Jupyter's server tells, with its members."""
+    return "\n\n".join(map(_jupyter_event, sorted(SCHEMAS.glob("*.yaml"))))
+
+
+def _jupyter_event(path: Path) -> str:
+    form = yaml.safe_load(path.read_text())
+    members = table(
+        ["member", "what it is"],
+        (
+            (f"`{name}`", about.get("description", ", ".join(f"`{word}`" for word in about.get("enum", []))))
+            for name, about in form["properties"].items()
+        ),
+    )
+    return f"## {form['title']}\n\n`{form['$id']}`\n\n{form['description']}\n{members}"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "errors": error_tree,
     "events": event_list,
@@ -141,6 +179,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": surfaces.program,
     "rights": right_list,
     "why": rule_list,
+    "routes": route_list,
+    "jupyter-events": jupyter_events,
     "profile-keys": profile_keys,
     "profile-schema": profile_schema,
 }

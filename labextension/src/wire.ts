@@ -215,6 +215,7 @@ export interface Row {
   readonly cost?: string;
   readonly simulated?: boolean;
   readonly ending?: Ending | null;
+  readonly recorded?: boolean;
 }
 
 /** A backend that is looked at. */

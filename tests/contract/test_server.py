@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
+from gpu_workbench.surfaces.server.openapi_route import whole_description
 from tests.kernels import Notebook, notebook
 from tests.servers import USERS, Server, jupyter_server, tab
 
@@ -17,12 +22,19 @@ pytestmark = pytest.mark.timeout(180)
 
 ROUTES = [
     ("GET", "hello"),
+    ("GET", "openapi.json"),
     ("GET", "runs"),
     ("GET", "runs/{id}"),
+    ("GET", "runs/{id}/outputs/{id}"),
+    ("DELETE", "runs/{id}"),
     ("POST", "runs/{id}/stop"),
     ("POST", "runs/{id}/keep"),
     ("POST", "runs/{id}/interrupt"),
+    ("GET", "start"),
+    ("POST", "start"),
 ]
+FOR_ITS_OWNER = {("GET", "runs/{id}/outputs/{id}"), ("GET", "start")}
+"""Reading that only the server's owner may do."""
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +168,40 @@ async def test_a_frame_that_is_not_understood_is_answered_and_the_rest_goes_on(
         await seen.until(lambda states: "runs" in states)
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"\x81\x02{}", id="not masked"),
+        pytest.param(b"\x83\x80\0\0\0\0", id="of no kind"),
+        pytest.param(b"\xf1\x80\0\0\0\0", id="reserved bits"),
+        pytest.param(b"\x89\xfe\x01\x00\0\0\0\0" + b"x" * 256, id="a ping that is too long"),
+        pytest.param(b"\x81\x82\0\0\0\0\xff\xfe", id="text that is none"),
+        pytest.param(b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0", id="longer than can be"),
+        pytest.param(b"\x00\x80\0\0\0\0", id="goes on with nothing"),
+        pytest.param(b"GET / HTTP/1.1\r\n\r\n", id="HTTP"),
+        pytest.param(b"\x81\x82\0\0", id="breaks off"),
+    ],
+)
+async def test_bytes_that_are_no_frames_end_that_connection_alone(server: Server, sent: bytes) -> None:
+    address = urlsplit(server.url)
+    async with tab(server) as other:
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(
+            f"GET {address.path}/gpu-workbench/api/live HTTP/1.1\r\nHost: {address.netloc}\r\n"
+            f"Authorization: token {server.token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+        )
+        assert b"101" in await reader.readuntil(b"\r\n\r\n")
+        writer.write(sent)
+        writer.write_eof()
+        with contextlib.suppress(ConnectionError):
+            await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        await other.subscribe("runs")
+        await other.until(lambda states: "runs" in states, 10)
+    assert "Uncaught exception" not in server.log.read_text()
+
+
 async def test_a_tab_that_only_sends_rubbish_is_cut_off(server: Server) -> None:
     async with tab(server) as seen:
         for _ in range(50):
@@ -167,11 +213,73 @@ async def test_a_tab_that_only_sends_rubbish_is_cut_off(server: Server) -> None:
 
 
 async def test_a_hundred_thousand_subscriptions_are_refused_and_disturb_nobody(server: Server) -> None:
+    """To what there is, as much as may be had; to what is not there, none is remembered; then it is cut off."""
+    found = await session_id(server)
     async with tab(server) as many, tab(server) as other:
-        for number in range(3_000):
-            await many.subscribe(f"run/x{number}")
+
+        async def flood() -> None:
+            with contextlib.suppress(ConnectionError):  # it was cut off in the middle of it
+                for number in range(100_000):
+                    await many.subscribe(f"run/{found}/x{number}")
+
+        async def drain() -> aiohttp.WSMessage:
+            while (answer := await many.socket.receive()).type is aiohttp.WSMsgType.TEXT:
+                pass
+            return answer
+
+        flooding, draining = asyncio.create_task(flood()), asyncio.create_task(drain())
         await other.subscribe("runs")
         await other.until(lambda states: "runs" in states, 10)
+        answer = await asyncio.wait_for(draining, 60)
+        if answer.type is aiohttp.WSMsgType.CLOSE:  # else it was still sending, and the reason went by
+            assert answer.data == 1008
+        flooding.cancel()
+        await other.unsubscribe("runs")
+        await other.subscribe(f"run/{found}")
+        await other.until(lambda states: f"run/{found}" in states, 10)
+
+
+async def test_a_journal_of_a_newer_version_is_shown_as_far_as_it_is_understood(
+    server: Server, folder: Path, nb: Notebook
+) -> None:
+    nb.check("%%gpu --detach --name newer\nprint('understood')")
+    nb.check("%gpu attach newer")
+    (id_,) = [
+        form["spec"]["id"]
+        for path in (folder / ".state" / "local").glob("*/workload.json")
+        if (form := json.loads(path.read_text()))["spec"].get("name") == "newer"
+    ]
+    await _has_ended(folder / ".state" / "local" / id_)
+    (journal,) = (folder / ".state" / "local" / id_ / "state" / "journal").glob("*.ndjson")
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    newer = []
+    for form in lines:
+        newer.append({**form, "n": 2 * form["n"] - 1, "of_a_newer_version": {"deep": [1]}})
+        newer.append(
+            {**{key: form[key] for key in ("rank", "epoch", "t")}, "n": 2 * form["n"], "type": "New"}
+        )
+    journal.write_text("".join(json.dumps(form) + "\n" for form in newer))
+    status, form = await ask(server, "GET", f"runs/{id_}")
+    assert (status, form["snapshot.phase"]) == (200, "Succeeded")
+    status, form = await ask(server, "GET", f"runs/{id_}/outputs/{id_}")
+    assert (status, form["complete"]) == (200, True)
+    assert form["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "understood\n"}]
+
+
+async def _has_ended(workload: Path) -> None:
+    while not (workload / "record.json").exists():
+        await asyncio.sleep(0.05)
+
+
+def test_each_route_is_asked_by_two_users() -> None:
+    paths: Any = whole_description()["paths"]
+    described = {
+        (method.upper(), re.sub(r"\{\w+\}", "{id}", path).removeprefix("/"))
+        for path, methods in paths.items()
+        for method in methods
+        if method != "parameters"
+    }
+    assert described == set(ROUTES)
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -207,7 +315,7 @@ async def test_a_page_of_another_origin_gets_no_socket_and_posts_nothing(server:
 async def test_a_guest_reads_and_does_nothing(shared: Server, method: str, path: str) -> None:
     found = await session_id(shared, **{"x-user": "ada"})
     status, form = await ask(shared, method, path.format(id=found), **{"x-user": "bob"})
-    if method == "POST":
+    if method != "GET" or (method, path) in FOR_ITS_OWNER:
         assert (status, form["error"]) == (403, "PermissionDenied")
     else:
         assert status == 200

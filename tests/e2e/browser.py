@@ -105,6 +105,7 @@ def jupyterlab(
         "JUPYTERLAB_SETTINGS_DIR": folder / "settings",
         "JUPYTERLAB_WORKSPACES_DIR": folder / "workspaces",
         "IPYTHONDIR": folder / "ipython",
+        "GPU_WORKBENCH_DATA_DIR": folder / "recorded",
     }
     root = folder / "work"
     for place in (*places.values(), root, folder / "config" / "labconfig"):

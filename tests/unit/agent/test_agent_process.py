@@ -95,6 +95,22 @@ async def test_the_kernel_dies_with_its_agent_and_paths_may_be_long(tmp_path: Pa
             await eventually(lambda: not alive(kernel), 10)
 
 
+async def test_who_only_looks_keeps_no_session(tmp_path: Path) -> None:
+    with agent(tmp_path, config={"idle_limit": 900.0, "orphan_limit": 1.0}) as made:
+        seen = [b""]
+
+        async def observe() -> None:
+            async for chunk in made.channel().journal("", observer=True):
+                seen.append(chunk)
+
+        observing = asyncio.create_task(observe())
+        async with made.client(after="") as client:
+            await client.up()  # a session does not end while one is there
+            await eventually(lambda: b"RankStarted" in b"".join(seen))
+        await asyncio.wait_for(observing, 30)
+        assert b"no notebook was connected and no cell ran for 1 s (orphan limit)" in b"".join(seen)
+
+
 async def test_limits_end_a_session_that_nobody_uses_and_keep_postpones_that(tmp_path: Path) -> None:
     with agent(tmp_path, config={"idle_limit": 1.5, "orphan_limit": 900.0}) as made:
         async with made.client(after="") as client:

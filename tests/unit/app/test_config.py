@@ -230,4 +230,7 @@ def test_the_names_of_settings_are_public() -> None:
         "project-limit",
         "state-dir",
         "cache-dir",
+        "data-dir",
+        "recordings-limit",
+        "recordings-count",
     ]

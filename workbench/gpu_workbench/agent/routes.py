@@ -94,8 +94,10 @@ class Routes:
     async def _journal(self, request: Request, part: str) -> Upgrade:
         after = Cursor.parse(request.query.get("after", ""))
 
+        observes = request.query.get("observer") == "1"
+
         async def serve(socket: WebSocket) -> None:
-            with self._service.audience.client():
+            with contextlib.nullcontext() if observes else self._service.audience.client():
                 await stream_journal(self._service, socket, after)
 
         return Upgrade(serve)

@@ -9,10 +9,14 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from gpu_workbench.app.subscriptions import Subscription
+from gpu_workbench.app.followed import Followed
+from gpu_workbench.app.recorder import Recorder
 from gpu_workbench.backends.protocol import Backend, Listed
-from gpu_workbench.core.errors import RunNotFound, WorkbenchError
+from gpu_workbench.core.errors import Conflict, RunNotFound, WorkbenchError
 from gpu_workbench.core.spec import Handle
+from gpu_workbench.transport.timing import within
+
+__all__ = ["Board", "Followed", "Target"]
 
 PAUSE = 2.0
 """Seconds after which a backend is asked again that could not say which workloads there are."""
@@ -23,8 +27,11 @@ ENDED = 200
 LINGER = 30.0
 """Seconds for which it goes on looking after the last looker went: a page that is loaded again finds all there."""
 
+PATIENCE = 5.0
+"""Seconds after which a backend that does not answer holds up no longer what the others tell."""
+
 _AT_ONCE = 4
-_SETTLE = 5.0
+_AGAIN = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -45,60 +52,6 @@ class Target:
     owner: Callable[[], Awaitable[str]]
 
 
-class Followed:
-    """One workload, and what is known of it. Of one that has ended its journal is read when somebody wants it."""
-
-    def __init__(
-        self, backend: Backend, handle: Handle, *, changed: Callable[[], None], room: asyncio.Semaphore
-    ) -> None:
-        self.handle = handle
-        self.version = 0
-        """Rises with each change."""
-        self.subscription = Subscription(backend, handle, stored=not handle.ended)
-        self._changed = changed
-        self._room = room
-        self._wanted = not handle.ended
-        self._tasks = [asyncio.create_task(self._glance() if handle.ended else self._watch())]
-
-    async def _watch(self) -> None:
-        while not self.subscription.over:
-            await self.subscription.changed()
-            self._news()
-        await self.subscription.settle(_SETTLE)
-        self._news()
-
-    async def _glance(self) -> None:
-        async with self._room:
-            await self.subscription.settle(_SETTLE)
-            await self.subscription.close()
-            self._news()
-
-    def want(self) -> None:
-        """Somebody looks at this one: read the journal of one that has ended, once."""
-        if not self._wanted:
-            self._wanted = True
-            self._tasks.append(asyncio.create_task(self._read()))
-
-    async def _read(self) -> None:
-        async with self._room:
-            whole = Subscription(self.subscription.backend, self.handle)
-            await whole.settle(_SETTLE)
-            await whole.close()
-            self.subscription = whole
-            self._news()
-
-    def _news(self) -> None:
-        self.version += 1
-        self._changed()
-
-    async def close(self) -> None:
-        """Follow it no longer."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.subscription.close()
-
-
 class Board:
     """The workloads of all targets. Used in one event loop; it looks while somebody does.
 
@@ -106,15 +59,26 @@ class Board:
         targets: Where to look.
         pause: Seconds after which a backend is asked again that could not say which workloads there are.
         linger: Seconds for which it goes on looking after the last looker went.
+        recorder: Keeps what is seen, and tells of what the targets have forgotten. With one, it goes on looking until all
+            that was seen has ended.
     """
 
-    def __init__(self, targets: Sequence[Target], *, pause: float = PAUSE, linger: float = LINGER) -> None:
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        *,
+        pause: float = PAUSE,
+        linger: float = LINGER,
+        recorder: Recorder | None = None,
+    ) -> None:
         self._targets = tuple(targets)
+        self._recorder = recorder
         self._pause = pause
         self._linger = linger
         self._leaving: asyncio.TimerHandle | None = None
         self._followed: dict[str, Followed] = {}
         self._listeners: list[Listener] = []
+        self._observers: list[Listener] = []
         self._listing: asyncio.Task[None] | None = None
         self._listed = asyncio.Event()
         self._room = asyncio.Semaphore(_AT_ONCE)
@@ -136,6 +100,10 @@ class Board:
         """Those known now."""
         return self._followed
 
+    def observe(self, listener: Listener) -> None:
+        """Tell of changes for as long as the board is there. It looks at nothing for that."""
+        self._observers.append(listener)
+
     @contextlib.contextmanager
     def look(self, listener: Listener) -> Iterator[None]:
         """While it lasts, all is kept up to date, and changes are told."""
@@ -154,12 +122,15 @@ class Board:
                 self._leaving = asyncio.get_running_loop().call_later(self._linger, self._leave)
 
     def _leave(self) -> None:
-        if self._listing is not None:
+        """Look no longer, unless something is still to be recorded."""
+        if any(one.recording for one in self._followed.values()):
+            self._leaving = asyncio.get_running_loop().call_later(max(self._linger, _AGAIN), self._leave)
+        elif self._listing is not None:
             self._listing.cancel()
             self._listing = None
 
     async def listed(self) -> None:
-        """Wait, while somebody looks, until it is known which workloads there are."""
+        """Wait, while somebody looks, until it is known which workloads there are, as far as that can be seen soon."""
         await self._listed.wait()
 
     async def refresh(self, backend: str) -> None:
@@ -177,20 +148,63 @@ class Board:
         await self.listed()
         if workload_id not in self._followed:
             await asyncio.gather(*map(self._list, self._targets))
+        await self.recall(workload_id)
         try:
             return self._followed[workload_id]
         except KeyError:
             raise RunNotFound(f"There is no run {workload_id!r}") from None
 
+    async def recall(self, workload_id: str) -> None:
+        """Follow, while somebody looks, a recorded workload that is too old to be listed."""
+        if self._recorder is None or workload_id in self._followed:
+            return
+        handle = await self._recorder.place.find(workload_id)
+        if handle is not None and workload_id not in self._followed:
+            self._followed[workload_id] = self._follow(self._recorder.place, handle)
+
+    def is_recorded(self, followed: Followed) -> bool:
+        """Whether a workload is no more, and what is told of it was recorded."""
+        return self._recorder is not None and followed.backend is self._recorder.place
+
+    async def forget(self, workload_id: str) -> None:
+        """Remove the last trace of a workload that has ended, while somebody looks.
+
+        Raises:
+            RunNotFound: there is none of this user's.
+            Conflict: it has not ended.
+            BackendError: its backend refuses, or does not answer.
+        """
+        followed = await self.find(workload_id)
+        await followed.known()
+        if not followed.subscription.over:
+            raise Conflict(f"{followed.handle.spec.name} has not ended", fix="Stop it first")
+        async with self._one_at_a_time:
+            await followed.backend.forget(followed.handle)
+            if self._recorder is not None:
+                await self._recorder.place.forget(followed.handle)
+            if self._followed.pop(workload_id, None) is not None:
+                self._tell(workload_id)
+        await followed.close()
+
     async def _keep_listing(self) -> None:
         unheard = {target.backend.name for target in self._targets}
+        answered = asyncio.Event()
 
         def heard(target: Target) -> None:
             unheard.discard(target.backend.name)
             if not unheard:
-                self._listed.set()
+                answered.set()
+
+        async def all_known() -> None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await within(answered.wait(), PATIENCE)
+            for name in unheard:
+                self._say(name, f"{name} has not answered yet")
+            await self._list_recorded()
+            self._listed.set()
 
         looks = [asyncio.create_task(self._look_at(target, heard)) for target in self._targets]
+        looks.append(asyncio.create_task(all_known()))
         try:
             await asyncio.gather(*looks)
         finally:
@@ -234,15 +248,47 @@ class Board:
     async def _take_stock(self, backend: Backend, handles: Sequence[Handle]) -> None:
         left_out = {handle.id for handle in [handle for handle in handles if handle.ended][ENDED:]}
         found = {handle.id: handle for handle in handles if handle.id not in left_out}
-        known = [one.handle.id for one in self._followed.values() if one.handle.backend == backend.name]
+        known = [id_ for id_, one in self._followed.items() if one.backend is backend]
         for workload_id in known:
-            if workload_id not in found:
-                await self._followed.pop(workload_id).close()
-                self._tell(workload_id)
+            if workload_id in left_out:
+                await self._drop(workload_id)
+            elif workload_id not in found:
+                await self._lose(workload_id)
         for workload_id, handle in found.items():
-            if workload_id not in self._followed:
-                self._followed[workload_id] = self._follow(backend, handle)
-                self._tell(workload_id)
+            before = self._followed.get(workload_id)
+            if before is None or before.backend is not backend:
+                await self._replace(backend, handle)
+
+    async def _lose(self, workload_id: str) -> None:
+        """Its backend tells of it no longer: what is left is what was recorded."""
+        recorded = None
+        if self._recorder is not None:
+            await self._followed[workload_id].vanish()
+            recorded = await self._recorder.place.find(workload_id)
+        if self._recorder is not None and recorded is not None:
+            await self._replace(self._recorder.place, recorded)
+        else:
+            await self._drop(workload_id)
+
+    async def _list_recorded(self) -> None:
+        """Add what no target tells of any more, and was recorded."""
+        if self._recorder is None or not await self._recorder.prepared():
+            return
+        for handle in await self._recorder.place.list(owner=""):
+            if handle.id not in self._followed:
+                await self._replace(self._recorder.place, handle)
+
+    async def _replace(self, backend: Backend, handle: Handle) -> None:
+        before = self._followed.get(handle.id)
+        version = before.version + 1 if before is not None else 0
+        self._followed[handle.id] = self._follow(backend, handle, version=version)
+        if before is not None:
+            await before.close()
+        self._tell(handle.id)
+
+    async def _drop(self, workload_id: str) -> None:
+        await self._followed.pop(workload_id).close()
+        self._tell(workload_id)
 
     def _say(self, backend: str, error: str) -> None:
         """Remember what is wrong with a backend, and tell it where that is news."""
@@ -254,11 +300,24 @@ class Board:
             del self.errors[backend]
         self._tell("")
 
-    def _follow(self, backend: Backend, handle: Handle) -> Followed:
-        return Followed(backend, handle, changed=lambda: self._tell(handle.id), room=self._room)
+    def _follow(self, backend: Backend, handle: Handle, *, version: int = 0) -> Followed:
+        recorder, recording = self._recorder, None
+        place = backend
+        if recorder is not None and backend is not recorder.place:
+            place = recorder.around(backend)
+            recording = recorder.begin(handle) if not handle.ended else None
+        return Followed(
+            backend,
+            handle,
+            place=place,
+            changed=lambda: self._tell(handle.id),
+            room=self._room,
+            version=version,
+            recording=recording,
+        )
 
     def _tell(self, workload_id: str) -> None:
-        for listener in list(self._listeners):
+        for listener in [*self._listeners, *self._observers]:
             listener(workload_id)
 
     async def close(self) -> None:
@@ -269,3 +328,5 @@ class Board:
             self._listing.cancel()
             await asyncio.gather(self._listing, return_exceptions=True)
             self._listing = None
+        if self._recorder is not None:
+            await self._recorder.close()

@@ -50,6 +50,12 @@ def _refresh(text: str) -> float:
     return seconds
 
 
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise FlagError(f"{text!r} is no count", fix="Write a whole number, 0 or more")
+    return int(text)
+
+
 def _folder(text: str) -> Path:
     path = Path(text).expanduser()
     if not path.is_absolute():
@@ -133,6 +139,26 @@ class Settings:
         ),
     )
     """Folder of what can be made again, such as the agent's archive and the hashes of project files."""
+
+    data_dir: Path = field(
+        default_factory=lambda: user_folder("data"),
+        metadata=_about(
+            read=_folder, shown="the user's data folder", example="/home/me/data", of_project=False
+        ),
+    )
+    """Folder of what the server's extension has recorded of workloads that are no more."""
+
+    recordings_limit: int = field(
+        default=2**30,
+        metadata=_about(read=parse_bytes, shown="1Gi", schema=_BYTES, example="5Gi", of_project=False),
+    )
+    """Bytes of all recordings together: of more, the oldest go. `0` records nothing."""
+
+    recordings_count: int = field(
+        default=1000,
+        metadata=_about(read=_count, schema={"type": ["string", "integer"]}, example="200", of_project=False),
+    )
+    """How many recordings there may be: of more, the oldest go."""
 
 
 @cache

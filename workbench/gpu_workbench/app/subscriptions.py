@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from gpu_workbench.backends.channel import Channel
 from gpu_workbench.backends.protocol import Backend
@@ -96,10 +96,22 @@ class Subscription:
         backend: Where it lives.
         handle: Which it is.
         stored: Where it has ended, read what was kept of its journal. Without, its objects alone are told of.
+        observer: Look without being a client that a session waits for.
+        tap: Is given each line of the journal once, as it was written, and waited for.
     """
 
-    def __init__(self, backend: Backend, handle: Handle, *, stored: bool = True) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        handle: Handle,
+        *,
+        stored: bool = True,
+        observer: bool = False,
+        tap: Callable[[bytes], Awaitable[None]] | None = None,
+    ) -> None:
         self._stored = stored
+        self._observer = observer
+        self._tap = tap
         self.backend = backend
         self.handle = handle
         self.workload = _before_anything(handle)
@@ -138,6 +150,11 @@ class Subscription:
         return facts is not None and (facts.gone or (facts.phase.ended and not facts.agent_ready))
 
     @property
+    def complete(self) -> bool:
+        """Whether it is over, and all that is left of its journal was read."""
+        return self._finished
+
+    @property
     def ready(self) -> bool:
         """Whether its payload takes runs."""
         return self.connected and self.workload.phase is Phase.RUNNING
@@ -172,9 +189,11 @@ class Subscription:
     async def settle(self, seconds: float) -> None:
         """Wait, ``seconds`` at most, for a first true picture: facts, and the journal's end where there is an agent."""
         with contextlib.suppress(asyncio.TimeoutError):
-            await within(self.until(self._settled), seconds)
+            await within(self.until(lambda: self.settled), seconds)
 
-    def _settled(self) -> bool:
+    @property
+    def settled(self) -> bool:
+        """Whether there was a first true picture."""
         if self.facts is None:
             return False
         if self.over:
@@ -283,7 +302,7 @@ class Subscription:
             try:
                 channel = await self.channel()
                 self._target = Cursor.parse(str((await channel.state())["cursor"]))
-                async for chunk in channel.journal(str(self._cursor)):
+                async for chunk in channel.journal(str(self._cursor), observer=self._observer):
                     failures = 0
                     self.connected, self.lost_connection = True, ""
                     await self._take(chunk)
@@ -303,7 +322,7 @@ class Subscription:
             failures += 1
 
     async def _take(self, chunk: bytes) -> None:
-        batch = []
+        batch, lines = [], []
         for line in chunk.splitlines():
             if line.startswith(b'{"type"'):
                 self._epoch_changed(line)
@@ -315,10 +334,13 @@ class Subscription:
             self.workload = reduce(before, entry)
             if self.workload is not before:
                 batch.append(entry)
+                lines.append(line)
                 if isinstance(entry.event, StopBegan):
                     self.stop_reason = entry.event.reason
                 self._cursor = entry.cursor
         if batch:
+            if self._tap is not None:
+                await self._tap(b"\n".join([*lines, b""]))
             self._notify()
             for feed in list(self._feeds):
                 await feed.give(batch)

@@ -59,22 +59,27 @@ class Channel:
         """What the agent is doing."""
         return await self._json("GET", "/v1/state")
 
-    async def journal(self, after: str) -> AsyncIterator[bytes]:
+    async def journal(self, after: str, *, observer: bool = False) -> AsyncIterator[bytes]:
         """Chunks of whole journal lines after a cursor, then live, until the connection ends.
+
+        Args:
+            after: The cursor.
+            observer: Read without being one of its clients: nobody who only looks keeps a session from ending.
 
         Raises:
             Unreachable: no connection could be made.
         """
-        socket = await self.journal_socket(after)
+        socket = await self.journal_socket(after, observer=observer)
         try:
             while (chunk := await socket.receive()) is not None:
                 yield chunk
         finally:
             await socket.close()
 
-    async def journal_socket(self, after: str) -> WebSocket:
+    async def journal_socket(self, after: str, *, observer: bool = False) -> WebSocket:
         """The WebSocket under :meth:`journal`."""
-        return await self._client.websocket("/v1/journal", query={"after": after} if after else None)
+        query = {**({"after": after} if after else {}), **({"observer": "1"} if observer else {})}
+        return await self._client.websocket("/v1/journal", query=query or None)
 
     async def forward(
         self,

@@ -25,7 +25,7 @@ def recorded(case: Case) -> Explanation | None:
     record = case.facts.record
     if not record:
         return None
-    source = "the agent's terminal record"
+    source = text(record, "source") or "the agent's terminal record"
     failure = _failure(record)
     if failure is None:
         reason = text(record, "reason")

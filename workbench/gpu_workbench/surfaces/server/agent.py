@@ -22,10 +22,11 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from gpu_workbench.backends.channel import Channel
 from gpu_workbench.core.errors import PermissionDenied, UsageError, WorkbenchError
+from gpu_workbench.surfaces.server.endpoint import ONE, Endpoint, nobody
 from gpu_workbench.surfaces.server.errors import form_of, status_of
 from gpu_workbench.surfaces.server.hub import Hub
+from gpu_workbench.surfaces.server.openapi import BASE
 from gpu_workbench.surfaces.server.permissions import ACT, READ, RESOURCE, allowed, is_owner
-from gpu_workbench.surfaces.server.rest import Endpoint
 from gpu_workbench.transport.client import Reply
 from gpu_workbench.transport.websocket import WebSocket
 
@@ -75,7 +76,7 @@ class AgentProxy(Endpoint):
         return int(length or 0)
 
     async def _channel(self) -> Channel:
-        self._looking.enter_context(self._hub.look(_nobody))
+        self._looking.enter_context(self._hub.look(nobody))
         followed = await self._hub.board.find(self.path_args[0])
         return await followed.subscription.channel()
 
@@ -195,7 +196,7 @@ class JournalProxy(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, Jupy
         """Open it, once the agent has."""
         if not is_owner(self, self._owners):
             raise web.HTTPError(403)
-        self._looking.enter_context(self._hub.look(_nobody))
+        self._looking.enter_context(self._hub.look(nobody))
         try:
             followed = await self._hub.board.find(workload)
             channel = await followed.subscription.channel()
@@ -231,11 +232,7 @@ class JournalProxy(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, Jupy
         super().on_close()
 
 
-def _nobody(topic: str) -> None:
-    """Who asks once is told of no change."""
-
-
 def routes() -> list[tuple[str, type[Any]]]:
     """Path below the server's base URL to what answers there; the first that fits does."""
-    agent = r"/gpu-workbench/api/runs/([A-Za-z0-9_-]{1,64})/agent/v1"
+    agent = rf"{BASE}/runs/{ONE}/agent/v1"
     return [(rf"{agent}/journal", JournalProxy), (rf"{agent}/.+", AgentProxy)]

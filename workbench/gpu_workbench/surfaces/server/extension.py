@@ -12,11 +12,16 @@ from gpu_workbench.app import config as configuration
 from gpu_workbench.app.board import Board, Target
 from gpu_workbench.app.capacities import Capacities
 from gpu_workbench.app.notebook import local_owner
+from gpu_workbench.app.recorder import Recorder
+from gpu_workbench.app.settings import Settings
 from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.surfaces.backends import make_backend
 from gpu_workbench.surfaces.request import project_folder
 from gpu_workbench.surfaces.server import agent, rest
+from gpu_workbench.surfaces.server.event_log import EventLog
 from gpu_workbench.surfaces.server.hub import Hub
+from gpu_workbench.surfaces.server.openapi import BASE
+from gpu_workbench.surfaces.server.openapi_route import last_routes
 from gpu_workbench.surfaces.server.socket import TopicSocket
 from gpu_workbench.surfaces.server.starting import routes as starting
 from gpu_workbench.surfaces.server.starting.starter import Starter
@@ -41,16 +46,22 @@ class WorkbenchApp(ExtensionApp):
         names = dict.fromkeys(("local", found.settings.backend))
         self._backends = [make_backend(name, config=found) for name in names]
         targets = [Target(backend, _owner_of(backend)) for backend in self._backends]
-        board = Board(targets)
-        starter = Starter(board, root=root)
-        self.hub = Hub(board, Capacities(targets), saved=found.settings.saved, starter=starter)
+        board = Board(targets, recorder=_recorder(found.settings))
+        assert self.serverapp is not None
+        self.hub = Hub(
+            board,
+            Capacities(targets),
+            saved=found.settings.saved,
+            starter=Starter(board, root=root),
+            events=EventLog(self.serverapp.event_logger, board),
+        )
 
     def initialize_handlers(self) -> None:
         """Add the routes; the server's base URL is put before them."""
         arguments = {"hub": self.hub, "owners": frozenset(self.owners)}
-        for routes in (agent.routes(), rest.routes(), starting.routes()):
-            self.handlers.extend((path, handler, arguments) for path, handler in routes)
-        self.handlers.append((r"/gpu-workbench/api/live", TopicSocket, arguments))
+        live = (rf"{BASE}/live", TopicSocket)
+        routes = (*agent.routes(), *rest.routes(), *starting.routes(), live, *last_routes())
+        self.handlers.extend((path, handler, arguments) for path, handler in routes)
 
     async def stop_extension(self) -> None:
         """Let go of everything; the runs go on."""
@@ -58,6 +69,14 @@ class WorkbenchApp(ExtensionApp):
         await self.hub.board.close()
         for backend in self._backends:
             await backend.close()
+
+
+def _recorder(settings: Settings) -> Recorder | None:
+    """What keeps what was seen; ``None`` where nothing may be kept."""
+    if not settings.recordings_limit or not settings.recordings_count:
+        return None
+    folder = settings.data_dir / "recordings"
+    return Recorder(folder, limit=settings.recordings_limit, count=settings.recordings_count)
 
 
 def _owner_of(backend: Backend) -> Any:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
-from gpu_workbench.app.board import Board
+from gpu_workbench.app.board import Board, Followed
 from gpu_workbench.app.capacities import Capacities
 from gpu_workbench.core.errors import RunNotFound
+from gpu_workbench.surfaces.server.event_log import EventLog
 from gpu_workbench.surfaces.server.starting.starter import Starter
 from gpu_workbench.surfaces.server.states import capacity, row, run_state, target
 from gpu_workbench.surfaces.server.topics import CAPACITY, RUNS, TARGETS, RunTopic, State
@@ -24,12 +25,16 @@ class Hub:
         capacities: And which GPUs there are for it.
         saved: How much of a view may be kept in a notebook file: ``summary``, ``full`` or ``none``.
         starter: Starts sessions that forms ask for.
+        events: Is told what is done.
     """
 
-    def __init__(self, board: Board, capacities: Capacities, *, saved: str, starter: Starter) -> None:
+    def __init__(
+        self, board: Board, capacities: Capacities, *, saved: str, starter: Starter, events: EventLog
+    ) -> None:
         self.board = board
         self.capacities = capacities
         self.starter = starter
+        self.events = events
         self.saved = saved
         self._rows: dict[str, tuple[int, str]] = {}
         self._runs: dict[str, tuple[int, State]] = {}
@@ -90,16 +95,20 @@ class Hub:
         followed.want()
         version, state = self._runs.get(str(topic), (-1, {}))
         if version != followed.version:
-            version, state = followed.version, run_state(followed, topic.run)
+            version, state = followed.version, self._state_of(followed, topic)
             self._runs[str(topic)] = version, state
         return state
+
+    def _state_of(self, followed: Followed, topic: RunTopic) -> State:
+        return run_state(followed, topic.run, recorded=self.board.is_recorded(followed))
 
     def _state_of_list(self) -> State:
         rows = {}
         for workload, followed in self.board.workloads.items():
             version, text = self._rows.get(workload, (-1, ""))
             if version != followed.version:
-                version, text = followed.version, row(followed)
+                recorded = self.board.is_recorded(followed)
+                version, text = followed.version, row(followed, recorded=recorded)
             rows[workload] = version, text
         self._rows = rows
         return {workload: text for workload, (_, text) in rows.items()}

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable
-from functools import wraps
-
-from jupyter_server.base.handlers import APIHandler
-from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado import web
 
 from gpu_workbench.__about__ import __version__
@@ -15,107 +9,38 @@ from gpu_workbench.app.board import Followed
 from gpu_workbench.app.replay import Replay
 from gpu_workbench.app.stopping import stop
 from gpu_workbench.app.subscriptions import Subscription
-from gpu_workbench.core.errors import PermissionDenied, RunNotFound, UsageError, WorkbenchError
+from gpu_workbench.backends.channel import Channel
+from gpu_workbench.core.errors import (
+    Conflict,
+    RunNotFound,
+    UsageError,
+)
 from gpu_workbench.core.model import RunState
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.surfaces.picture import snapshot_of
-from gpu_workbench.surfaces.server.errors import form_of, status_of
-from gpu_workbench.surfaces.server.hub import Hub
+from gpu_workbench.surfaces.server import rest_api
+from gpu_workbench.surfaces.server.endpoint import ONE, Endpoint, answers, nobody
+from gpu_workbench.surfaces.server.openapi import BASE
 from gpu_workbench.surfaces.server.outputs import NotebookOutputs, as_form
 from gpu_workbench.surfaces.server.permissions import (
     ACT,
-    PRIVATE,
     READ,
-    RESOURCE,
     START,
     allowed,
-    is_owner,
     may,
 )
-from gpu_workbench.surfaces.server.topics import RUNS, RunTopic, State
+from gpu_workbench.surfaces.server.topics import RUNS, RunTopic, is_id
 from gpu_workbench.surfaces.view.bundle import bundle
 from gpu_workbench.surfaces.view.model import Published
 
 WIRE = 1
 """Version of what is said here and on the WebSocket."""
 
-BODY_LIMIT = 64 * 1024
-"""Bytes of a request's body."""
-
-BASE = r"/gpu-workbench/api"
-"""What paths begin with, below the server's base URL."""
-
-ONE = r"([A-Za-z0-9_-]{1,64})"
-"""The id of a workload or a run in a path."""
-
-_LONGEST_KEEP = 7 * 24 * 3600.0
-
-
-def answers(method: Callable[..., Awaitable[JsonObject]]) -> Callable[..., Awaitable[None]]:
-    """The method's result as JSON; an error of ours as JSON with its status."""
-
-    @wraps(method)
-    async def answered(self: Endpoint, *args: str) -> None:
-        try:
-            await self.finish(json.dumps(await method(self, *args)))
-        except WorkbenchError as error:
-            self.set_status(status_of(error))
-            await self.finish(json.dumps(form_of(error)))
-
-    return answered
-
-
-class Endpoint(ExtensionHandlerMixin, APIHandler):
-    """What all of them have."""
-
-    auth_resource = RESOURCE
-    _track_activity = False
-
-    def initialize(self, name: str, hub: Hub, owners: frozenset[str]) -> None:
-        """Called by tornado before each request."""
-        super().initialize(name)
-        self._hub = hub
-        self._owners = owners
-
-    @property
-    def by_owner(self) -> bool:
-        """Whether the server's owner asks."""
-        return is_owner(self, self._owners)
-
-    def for_owner(self) -> None:
-        """Go on only for the server's owner.
-
-        Raises:
-            PermissionDenied: somebody else asks.
-        """
-        if not self.by_owner:
-            raise PermissionDenied("Only the owner of this server may do that", why="you are its guest")
-
-    def form(self) -> JsonObject:
-        """The request's body.
-
-        Raises:
-            UsageError: it is no JSON object, or too long.
-        """
-        if len(self.request.body) > BODY_LIMIT:
-            raise UsageError("The body is too long", why=f"more than {BODY_LIMIT} bytes")
-        try:
-            form = json.loads(self.request.body or b"{}")
-        except (ValueError, RecursionError):
-            form = None
-        if not isinstance(form, dict):
-            raise UsageError("The body has to be a JSON object")
-        return form
-
-    def seen(self, state: State) -> JsonObject:
-        """A topic's state, as far as this user may see it."""
-        return {
-            name: json.loads(text) for name, text in state.items() if self.by_owner or name not in PRIVATE
-        }
-
 
 class Hello(Endpoint):
     """Which versions answer here, and what whoever asks may do."""
+
+    api = rest_api.HELLO
 
     @web.authenticated
     @allowed(READ)
@@ -134,6 +59,8 @@ class Hello(Endpoint):
 class Runs(Endpoint):
     """All workloads of the user."""
 
+    api = rest_api.RUNS
+
     @web.authenticated
     @allowed(READ)
     @answers
@@ -147,18 +74,35 @@ class Runs(Endpoint):
 class OneRun(Endpoint):
     """One workload."""
 
+    api = rest_api.ONE_RUN
+
     @web.authenticated
     @allowed(READ)
     @answers
     async def get(self, workload: str) -> JsonObject:
         """``GET runs/ID``: its view."""
         with self._hub.look(nobody):
-            await self._hub.board.find(workload)
+            followed = await self._hub.board.find(workload)
+            followed.want()
+            await followed.known()
             return self.seen(self._hub.state(RunTopic(workload)))
+
+    @web.authenticated
+    @allowed(ACT)
+    @answers
+    async def delete(self, workload: str) -> JsonObject:
+        """``DELETE runs/ID``: its last trace, once it has ended."""
+        self.for_owner()
+        with self._hub.look(nobody):
+            await self._hub.board.forget(workload)
+        self.done("forget", workload=workload)
+        return {}
 
 
 class Outputs(Endpoint):
     """What one run has written, as a notebook has it."""
+
+    api = rest_api.OUTPUTS
 
     @web.authenticated
     @allowed(READ)
@@ -192,6 +136,8 @@ class Outputs(Endpoint):
 class Action(Endpoint):
     """Something done to a workload."""
 
+    api = rest_api.ACTIONS
+
     @web.authenticated
     @allowed(ACT)
     @answers
@@ -202,32 +148,48 @@ class Action(Endpoint):
         with self._hub.look(nobody):
             followed = await self._hub.board.find(workload)
             await _ACTIONS[action](followed, form)
+        self.done(action, workload=workload, run=str(form.get("run", "")))
         return {}
 
 
 async def _stop(followed: Followed, form: JsonObject) -> None:
-    await stop(followed.subscription, force=form.get("force") is True)
+    force = form.get("force", False)
+    if not isinstance(force, bool):
+        raise UsageError("How is it to be stopped?", fix='Write {"force": true} or {"force": false}')
+    await stop(followed.subscription, force=force)
 
 
 async def _keep(followed: Followed, form: JsonObject) -> None:
     seconds = form.get("seconds")
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 < seconds <= _LONGEST_KEEP:
+    if (
+        not isinstance(seconds, int | float)
+        or isinstance(seconds, bool)
+        or not 0 < seconds <= rest_api.LONGEST_KEEP
+    ):
         raise UsageError("For how many seconds?", fix="Write seconds, at most a week")
-    await (await followed.subscription.channel()).keep(float(seconds))
+    await (await _agent(followed)).keep(float(seconds))
 
 
 async def _interrupt(followed: Followed, form: JsonObject) -> None:
     run, grade = form.get("run"), form.get("grade", 1)
-    if not isinstance(run, str) or grade not in (1, 2):
+    if not isinstance(run, str) or not is_id(run) or isinstance(grade, bool) or grade not in (1, 2):
         raise UsageError("Which run, and how?", fix='Write {"run": ID, "grade": 1}')
-    await (await followed.subscription.channel()).interrupt(run, grade=int(grade))
+    await (await _agent(followed)).interrupt(run, grade=int(grade))
+
+
+async def _agent(followed: Followed) -> Channel:
+    """A channel to what has not ended.
+
+    Raises:
+        Conflict: it has.
+    """
+    await followed.known()
+    if followed.subscription.over:
+        raise Conflict(f"{followed.handle.spec.name} has ended")
+    return await followed.subscription.channel()
 
 
 _ACTIONS = {"stop": _stop, "keep": _keep, "interrupt": _interrupt}
-
-
-def nobody(topic: str) -> None:
-    """Who asks once is told of no change."""
 
 
 def routes() -> list[tuple[str, type[Endpoint]]]:

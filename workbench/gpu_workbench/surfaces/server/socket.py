@@ -130,10 +130,13 @@ class TopicSocket(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, Jupyt
             self.close(1011, "something is wrong in the server; its log says what")
 
     async def _send_topic(self, topic: str, now: float) -> None:
-        if topic not in self._outbox:  # it was dropped while another one was sent
+        parsed = self._parsed.get(topic)
+        if isinstance(parsed, RunTopic):
+            await self._hub.board.recall(parsed.workload)
+        if parsed is None or topic not in self._outbox:  # it was dropped while another one was sent
             return
         try:
-            state = self._seen(self._hub.state(self._parsed[topic]))
+            state = self._seen(self._hub.state(parsed))
         except WorkbenchError as error:
             self._drop(topic)
             await self._write({"topic": topic, "error": form_of(error)})

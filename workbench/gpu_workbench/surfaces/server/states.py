@@ -24,6 +24,7 @@ class Row:
         notebook: Id of the notebook it came from; empty for none.
         gpus: In words.
         busy: Mean utilisation of its GPUs in per cent; ``None`` where that is not known.
+        recorded: It is no more where it lived, and what is told of it was recorded by this server.
     """
 
     id: str
@@ -45,14 +46,16 @@ class Row:
     cost: str = ""
     simulated: bool = False
     ending: Ending | None = None
+    recorded: bool = False
 
 
-def run_state(followed: Followed, run: str) -> State:
+def run_state(followed: Followed, run: str, *, recorded: bool) -> State:
     """The view of a workload, or of one run in it: the members of the MIME bundle, those of its snapshot one by one."""
     form = snapshot_of(followed.subscription, run).to_json()
     shown = form.pop("snapshot")
     assert isinstance(shown, dict)
     members: JsonObject = {**form, **{f"snapshot.{name}": value for name, value in shown.items()}}
+    members["recorded"] = recorded
     members["lost_connection"] = followed.subscription.lost_connection
     return {name: _text(value) for name, value in members.items()}
 
@@ -93,7 +96,7 @@ def capacity(name: str, counted: Counted) -> str:
     return _text(encode_fields(CapacityState(name, counted.capacity, counted.error)))
 
 
-def row(followed: Followed) -> str:
+def row(followed: Followed, *, recorded: bool) -> str:
     """A workload's row in the panel, as JSON."""
     found, handle = snapshot_of(followed.subscription), followed.handle
     shown, busy = found.snapshot, followed.subscription.workload.busy
@@ -117,6 +120,7 @@ def row(followed: Followed) -> str:
         cost=shown.cost,
         simulated=shown.simulated,
         ending=shown.ending,
+        recorded=recorded,
     )
     return _text(encode_fields(made))
 

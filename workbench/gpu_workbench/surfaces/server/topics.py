@@ -44,12 +44,13 @@ def parse_topic(text: object) -> str | RunTopic | None:
         return None
     kind, _, rest = text.partition("/")
     workload, _, run = rest.partition("/")
-    if kind != "run" or not _is_id(workload) or (run and not _is_id(run)):
+    if kind != "run" or not is_id(workload) or (run and not is_id(run)):
         return None
     return RunTopic(workload, run)
 
 
-def _is_id(text: str) -> bool:
+def is_id(text: str) -> bool:
+    """Whether it can be a workload's or run's id."""
     return 0 < len(text) <= _ID_LENGTH and text.replace("-", "").replace("_", "").isalnum() and text.isascii()
 
 
