@@ -33,10 +33,41 @@ class Observer {
   }
 }
 
+type Told = (entries: readonly { target: Element; isIntersecting: boolean }[]) => void;
+
+/** All of them, however often this module is loaded. */
+const looking = ((globalThis as Record<string, unknown>).looking ??= new Map()) as Map<
+  Observer,
+  { told: Told; nodes: Set<Element> }
+>;
+
+/** Tells what `see` says is on the screen. */
+class Looking extends Observer {
+  constructor(told: Told) {
+    super();
+    looking.set(this, { told, nodes: new Set() });
+  }
+
+  override observe(node?: Element): void {
+    if (node !== undefined) {
+      looking.get(this)?.nodes.add(node);
+    }
+  }
+}
+
+/** Say that an element has come onto the screen, or has left it. */
+export function see(target: Element, isIntersecting: boolean): void {
+  for (const { told, nodes } of looking.values()) {
+    if (nodes.has(target)) {
+      told([{ target, isIntersecting }]);
+    }
+  }
+}
+
 const lacking = {
   DragEvent: class extends MouseEvent {},
   ResizeObserver: Observer,
-  IntersectionObserver: Observer,
+  IntersectionObserver: Looking,
   matchMedia: (media: string) => ({
     media,
     matches: false,

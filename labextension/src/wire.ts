@@ -153,6 +153,7 @@ export interface GpuSeries {
   readonly clock?: number | null;
   readonly clock_max?: number | null;
   readonly throttle?: readonly string[];
+  readonly slowed?: string;
   readonly missing?: Readonly<Record<string, string>>;
 }
 
@@ -172,6 +173,9 @@ export interface RankLine {
   readonly busy?: number | null;
   readonly memory_used?: number | null;
   readonly memory_total?: number | null;
+  readonly clock?: number | null;
+  readonly clock_max?: number | null;
+  readonly slowed?: string;
   readonly failure?: Failure | null;
 }
 

@@ -1,3 +1,4 @@
 import './base.css';
 import './capacity.css';
 import './start.css';
+import './charts.css';

@@ -12,13 +12,13 @@ export const renderer: JupyterFrontEndPlugin<void> = {
   description: 'Draws runs of GPU Workbench in notebook outputs.',
   autoStart: true,
   requires: [IRenderMimeRegistry, IRuns],
-  activate: (_app: JupyterFrontEnd, registry: IRenderMimeRegistry, runs: IRuns) => {
+  activate: (app: JupyterFrontEnd, registry: IRenderMimeRegistry, runs: IRuns) => {
     registry.addFactory(
       {
         safe: true,
         mimeTypes: [MIME_TYPE],
         defaultRank: 0,
-        createRenderer: () => new RunView(runs)
+        createRenderer: () => new RunView(runs, [`${app.name} ${app.version}`])
       },
       0
     );

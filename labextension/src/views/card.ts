@@ -1,11 +1,16 @@
 /** A run's view: one line answers the first question, and what belongs to it stands below. */
 
-import type { Chart, GpuSeries, Progress, Shown, Snapshot, Where } from '../wire';
-import { button, h } from './dom';
-import { about, gpuHours, memory, percent, seconds } from './format';
 import { ended } from '../models/phases';
+import { report } from '../models/report';
+import type { Shown, Snapshot } from '../wire';
+import { Answer } from './answer';
+import { Charts } from './charts';
+import { Details } from './details';
+import { button, copy, h, hide, refill, say, words } from './dom';
 import { mark, stateOf } from './phases';
-import { Sparkline } from './sparkline';
+import { unwatch, watch } from './screen';
+import { bill, cameBack, failedFirst, figures, place, shortBill } from './words';
+import type { Figure } from './words';
 
 /** What a card can do; a card without it only shows. */
 export interface Actions {
@@ -13,18 +18,52 @@ export interface Actions {
   readonly stopTitle: string;
   stop(): Promise<void>;
   keep(seconds: number): Promise<void>;
+
+  /** Show a rank's log. */
+  logs?(rank: number): void;
 }
 
 const KEEP = 2 * 3600;
+const COPIED = 2000;
 
-/** The card of one run, refreshed in place, so that what has the focus keeps it. */
+/** What was to be shown last. */
+interface Asked {
+  readonly found: Snapshot;
+  readonly actions: Actions | null;
+  readonly note: string;
+}
+
+/**
+ * The card of one run, refreshed in place, so that what has the focus keeps it.
+ *
+ * Only what is on the screen is drawn: out of sight it notes what is to be shown, and shows it when it is seen again.
+ */
 export class Card {
-  constructor() {
-    this.node.append(this._head, this._body, this._foot);
-    this._body.append(this._answer, this._lines, this._charts);
-    this._head.append(this._title, this._bill, this._buttons);
+  /** @param versions What it is seen with, for a report: `JupyterLab 4.6.0`. */
+  constructor(versions: readonly string[] = []) {
+    this._versions = versions;
     this._status.setAttribute('aria-live', 'polite');
-    this.node.append(this._status);
+    const line = h('div', 'gpuw-HeadLine', this._title, this._bill);
+    this._head.append(line, this._buttons, this._details.more);
+    this._body.append(this._answer.node, this._figures, this._lines, this._charts.node);
+    this._foot.append(this._details.buttons, this._spent);
+    this.node.append(this._head, this._body, this._foot, this._details.panels, this._status);
+    this._details.changed = () => {
+      this._draw();
+    };
+    watch(this.node, {
+      seen: is => {
+        this._seen = is;
+        if (is && this._late) {
+          this._draw();
+        }
+      },
+      restyled: () => {
+        this._charts.restyled();
+        this._details.restyled();
+        this._draw();
+      }
+    });
   }
 
   readonly node = h('section', 'gpuw-Card');
@@ -35,59 +74,121 @@ export class Card {
    * @param note What is to be said besides, e.g. that the server does not answer.
    */
   show(found: Snapshot, actions: Actions | null, note = ''): void {
-    const { where } = found;
-    const shown = found.snapshot;
-    const phase = shown.phase ?? 'Queued';
-    this.node.dataset.state = stateOf(phase);
-    this.node.setAttribute('aria-label', `Run ${shown.name ?? found.id}`);
-    const done = phase === 'Succeeded' || phase === 'Stopped';
-    const said = [shown.name, ...place(shown, where), done ? shown.answer : ''];
-    this._title.replaceChildren(
-      mark(phase),
-      h('strong', '', shown.word ?? phase),
-      h('span', 'gpuw-Quiet', said.filter(Boolean).join(' · ')),
-      shown.simulated === true ? h('span', 'gpuw-Tag', 'SIMULATED') : ''
-    );
-    this._act(phase, shown, actions);
-    this._answer.replaceChildren(...(done ? [] : answer(shown)));
-    this._lines.replaceChildren(
-      ...[shown.hint ?? '', ...(shown.notes ?? []).map(text => `▲ ${text}`), note, this._refused]
-        .filter(Boolean)
-        .map(text => h('div', text.startsWith('▲') ? 'gpuw-Note' : 'gpuw-Quiet', text))
-    );
-    this._body.hidden = done && this._lines.childElementCount === 0;
-    this._draw(ended(phase) ? null : (shown.chart ?? null));
-    const figures = bill(shown).map(text => h('span', '', text));
-    this._bill.replaceChildren(...(done ? figures : []));
-    this._foot.replaceChildren(...(done ? [] : figures));
-    this._foot.hidden = this._foot.childElementCount === 0;
-    if (this._status.textContent !== (shown.word ?? phase)) {
-      this._status.textContent = shown.word ?? phase; // only a new phase is read out
+    const before = this._asked?.found.snapshot.phase;
+    this._asked = { found, actions, note };
+    this._late = !this._seen && found.snapshot.phase === before;
+    if (!this._late) {
+      this._draw();
     }
   }
 
-  private _act(phase: string, shown: Shown, actions: Actions | null): void {
-    const wanted: string[] = [];
-    if (actions !== null && !ended(shown.phase ?? 'Queued') && phase !== 'Stopping') {
-      if (shown.word === 'Idle') {
-        wanted.push('Keep 2 h');
-      }
-      wanted.push('Stop');
-    }
-    if (wanted.join() === this._wanted) {
+  /** Let go of what it holds. */
+  dispose(): void {
+    unwatch(this.node);
+    this._details.dispose();
+  }
+
+  private _draw(): void {
+    if (this._asked === null) {
       return;
     }
-    this._wanted = wanted.join();
-    const made = wanted.map(label =>
-      label === 'Stop'
-        ? button(label, actions?.stopTitle ?? '', () => void this._do(actions?.stop()))
-        : button(
-            label,
-            'Put off the end of the idle session',
-            () => void this._do(actions?.keep(KEEP))
-          )
+    this._late = false;
+    const { found, actions, note } = this._asked;
+    const shown = found.snapshot;
+    const phase = shown.phase ?? 'Queued';
+    const done = phase === 'Succeeded' || phase === 'Stopped';
+    words(this.node, 'data-state', stateOf(phase));
+    words(this.node, 'aria-label', `Run ${nameOf(found)}`);
+    this._drawTitle(found, done);
+    this._act(found, actions);
+    this._answer.show(done ? null : shown);
+    this._drawFigures(shown);
+    this._drawLines(shown, note);
+    this._drawCharts(shown);
+    this._details.show(found, actions?.logs?.bind(actions), done);
+    hide(
+      this._body,
+      [...this._body.children].every(child => (child as HTMLElement).hidden)
     );
-    this._buttons.replaceChildren(...made);
+    this._drawFoot(shown, done);
+    if (this._told !== (shown.word ?? phase)) {
+      this._told = shown.word ?? phase; // only a new phase is read out
+      say(this._status, this._told);
+    }
+  }
+
+  private _drawTitle(found: Snapshot, done: boolean): void {
+    const shown = found.snapshot;
+    const phase = shown.phase ?? 'Queued';
+    const stopped = phase === 'Stopped' ? (shown.answer ?? '') : '';
+    const parts = [shown.name, ...place(shown, found.where), failedFirst(shown), stopped];
+    const said = parts.filter(Boolean).join(' · ');
+    const [names, came] = done ? cameBack(shown) : ['', ''];
+    const simulated = shown.simulated === true;
+    refill(this._title, JSON.stringify([phase, shown.word, said, names, came, simulated]), () => [
+      mark(phase),
+      h('strong', '', shown.word ?? phase),
+      h('span', 'gpuw-Quiet', said),
+      simulated ? tag() : '',
+      names === '' ? '' : h('span', 'gpuw-Back', h('strong', '', names), came)
+    ]);
+  }
+
+  private _act(found: Snapshot, actions: Actions | null): void {
+    const shown = found.snapshot;
+    const phase = shown.phase ?? 'Queued';
+    const wanted: string[] = [];
+    const failed = phase === 'Failed' || phase === 'Lost';
+    const rank = shown.failure?.rank ?? 0;
+    if (failed && actions?.logs !== undefined) {
+      wanted.push((shown.rank_count ?? 0) > 1 ? `Log of rank ${rank}` : 'Log');
+    }
+    if (failed) {
+      wanted.push(this._copied ? 'Copied' : 'Copy report');
+    }
+    if (actions !== null && !ended(phase) && phase !== 'Stopping') {
+      wanted.push(...(shown.word === 'Idle' ? ['Keep 2 h'] : []), 'Stop');
+    }
+    this._actions = actions;
+    refill(this._buttons, wanted.join('\n'), () => wanted.map(label => this._button(label, rank)));
+  }
+
+  private _button(label: string, rank: number): HTMLElement {
+    switch (label) {
+      case 'Stop':
+        return button(
+          label,
+          this._actions?.stopTitle ?? '',
+          () => void this._do(this._actions?.stop())
+        );
+      case 'Keep 2 h':
+        return button(
+          label,
+          'Put off the end of the idle session',
+          () => void this._do(this._actions?.keep(KEEP))
+        );
+      case 'Copied':
+      case 'Copy report':
+        return button(
+          label,
+          'Copy what failed, where and when, as text to be sent to somebody',
+          () => void this._do(this._copy())
+        );
+      default:
+        return button(label, 'Show what it wrote', () => this._actions?.logs?.(rank));
+    }
+  }
+
+  private async _copy(): Promise<void> {
+    if (this._asked !== null) {
+      await copy(report(this._asked.found, this._versions, new Date()));
+      say(this._status, 'Copied');
+      this._copied = true;
+      window.setTimeout(() => {
+        this._copied = false;
+        this._draw();
+      }, COPIED);
+    }
   }
 
   private async _do(asked: Promise<void> | undefined): Promise<void> {
@@ -96,132 +197,84 @@ export class Card {
       await asked;
     } catch (error) {
       this._refused = error instanceof Error ? error.message : String(error);
-      this._lines.append(h('div', 'gpuw-Note', this._refused));
     }
+    this._draw();
   }
 
-  private _draw(chart: Chart | null): void {
-    const gpus = chart?.gpus ?? [];
-    const keys = new Set(gpus.map(key));
-    for (const [name, one] of this._sparklines) {
-      if (!keys.has(name)) {
-        one.node.remove();
-        this._sparklines.delete(name);
-      }
-    }
-    this._charts.hidden = gpus.length === 0;
-    for (const gpu of gpus) {
-      let one = this._sparklines.get(key(gpu));
-      if (one === undefined) {
-        one = new GpuTile();
-        this._sparklines.set(key(gpu), one);
-        this._charts.append(one.node);
-      }
-      one.show(gpu);
-    }
+  private _drawFigures(shown: Shown): void {
+    const found = shown.phase === 'Running' ? figures(shown) : [];
+    hide(this._figures, found.length === 0);
+    fill(this._figures, found);
   }
 
+  private _drawLines(shown: Shown, note: string): void {
+    const notes = (shown.notes ?? []).map(text => `▲ ${text}`);
+    const lines = [shown.hint ?? '', ...notes, note, this._refused].filter(Boolean);
+    hide(this._lines, lines.length === 0);
+    refill(this._lines, lines.join('\n'), () =>
+      lines.map(text => h('div', text.startsWith('▲') ? 'gpuw-Note' : 'gpuw-Quiet', text))
+    );
+  }
+
+  private _drawCharts(shown: Shown): void {
+    const drawn = shown.phase === 'Running' || shown.phase === 'Stopping';
+    this._charts.show(drawn ? shown : { ...shown, chart: null });
+  }
+
+  private _drawFoot(shown: Shown, done: boolean): void {
+    const found = bill(shown);
+    fill(this._bill, done ? shortBill(shown) : []);
+    fill(this._spent, done ? [] : found);
+    hide(this._foot, this._details.buttons.hidden && (done || found.length === 0));
+  }
+
+  private readonly _versions: readonly string[];
   private readonly _title = h('div', 'gpuw-Title');
   private readonly _bill = h('div', 'gpuw-Bill');
   private readonly _buttons = h('div', 'gpuw-Buttons');
   private readonly _head = h('header', 'gpuw-Head');
-  private readonly _answer = h('div', 'gpuw-Answer');
+  private readonly _answer = new Answer();
+  private readonly _figures = h('div', 'gpuw-Figures');
   private readonly _lines = h('div', '');
-  private readonly _charts = h('div', 'gpuw-Charts');
+  private readonly _charts = new Charts();
   private readonly _body = h('div', 'gpuw-Body');
+  private readonly _details = new Details();
+  private readonly _spent = h('div', 'gpuw-Bill');
   private readonly _foot = h('footer', 'gpuw-Foot');
   private readonly _status = h('div', 'gpuw-Unseen');
-  private readonly _sparklines = new Map<string, GpuTile>();
-  private _wanted = '';
+  private _asked: Asked | null = null;
+  private _actions: Actions | null = null;
   private _refused = '';
+  private _seen = true;
+  private _late = false;
+  private _told = '';
+  private _copied = false;
 }
 
-/** One GPU: its number, how busy it is, and both over time. */
-class GpuTile {
-  constructor() {
-    this.node.append(this._head, this._line.node, this._memory);
-  }
-
-  readonly node = h('div', 'gpuw-Gpu');
-
-  show(gpu: GpuSeries): void {
-    this._head.replaceChildren(h('strong', '', String(gpu.gpu)), h('span', '', percent(gpu.busy)));
-    const said = `GPU ${gpu.gpu}, ${gpu.name ?? ''}: ${percent(gpu.busy)} busy`;
-    const missing = Object.values(gpu.missing ?? {}).join('; ');
-    this.node.title = missing === '' ? said : `${said} (${missing})`;
-    this._line.draw(gpu.utilisation ?? [], said);
-    this._memory.textContent = memory(gpu.memory_used, gpu.memory_total);
-  }
-
-  private readonly _head = h('div', 'gpuw-GpuHead');
-  private readonly _line = new Sparkline();
-  private readonly _memory = h('div', 'gpuw-Quiet');
+/** What people call it. */
+function nameOf(found: Snapshot): string {
+  const { name } = found.snapshot;
+  return name == null || name === '' ? found.id : name;
 }
 
-function key(gpu: GpuSeries): string {
-  return `${gpu.rank}/${gpu.gpu}`;
+function tag(): HTMLElement {
+  const node = h('span', 'gpuw-Tag', 'SIMULATED');
+  node.title = 'The devices are doubles: their figures are made up for a test';
+  return node;
 }
 
-/** Where it runs, part by part. */
-export function place(shown: Shown, where: Where): string[] {
-  const parts: string[] = [];
-  const kind = shown.kind ?? 'session';
-  if (kind !== 'session') {
-    parts.push(kind);
-  } else if (where.session != null && where.session !== '') {
-    parts.push(`session ${where.session}`);
-  }
-  const cluster = [where.context, where.namespace].filter(Boolean).join(' / ');
-  if (cluster !== '' || where.backend !== 'local') {
-    parts.push(cluster === '' ? where.backend : cluster);
-  }
-  if (where.gpus != null && where.gpus !== '') {
-    parts.push(where.gpus);
-  }
-  return parts;
+/** Words and figures side by side, the figures set off. */
+function fill(node: HTMLElement, found: readonly Figure[]): void {
+  refill(node, JSON.stringify(found), () =>
+    found.map(({ word, figure }) => {
+      const [number, unit] = split(figure);
+      return h('span', '', word === '' ? '' : `${word} `, h('strong', '', number), unit);
+    })
+  );
 }
 
-function answer(shown: Shown): (Node | string)[] {
-  const progress = shown.phase === 'Running' ? shown.progress : null;
-  if (progress != null) {
-    return progressed(progress);
-  }
-  const text = shown.answer ?? '';
-  return text === '' ? [] : [h('span', shown.phase === 'Failed' ? 'gpuw-Failed' : '', text)];
-}
-
-function progressed(progress: Progress): (Node | string)[] {
-  const count = progress.total == null ? '' : ` / ${progress.total.toLocaleString('en')}`;
-  const said = `${progress.label} ${progress.done.toLocaleString('en')}${count}`.trim();
-  if (progress.total == null || progress.total === 0) {
-    return [h('span', '', said)];
-  }
-  const share = Math.min(100, Math.max(0, (100 * progress.done) / progress.total));
-  const bar = document.createElement('progress');
-  bar.max = 100;
-  bar.value = share;
-  bar.setAttribute('aria-label', said);
-  const left = progress.seconds_left == null ? '' : ` about ${about(progress.seconds_left)} left`;
-  return [h('span', '', said), bar, h('span', '', h('strong', '', percent(share)), left)];
-}
-
-function bill(shown: Shown): string[] {
-  const found: string[] = [];
-  const waits = ['Queued', 'Pending', 'Starting'].includes(shown.phase ?? 'Queued');
-  if (shown.waited != null && shown.waited >= 1 && !waits) {
-    found.push(`waited ${seconds(shown.waited)}`);
-  }
-  if (shown.ran != null && shown.ran > 0) {
-    found.push(`ran ${seconds(shown.ran)}`);
-  }
-  if (shown.receipt != null && (shown.receipt.gpus ?? 0) > 0) {
-    found.push(
-      `GPU ${percent(shown.receipt.mean_utilisation)}`,
-      gpuHours(shown.receipt.gpu_seconds ?? 0)
-    );
-  }
-  if (shown.cost != null && shown.cost !== '') {
-    found.push(shown.cost);
-  }
-  return found;
+/** A figure's number and its unit: a per cent sign belongs to the number. */
+function split(figure: string): readonly [string, string] {
+  const at = figure.indexOf(' ');
+  return at < 0 || figure.endsWith('%') ? [figure, ''] : [figure.slice(0, at), figure.slice(at)];
 }

@@ -18,6 +18,41 @@ export function h(
   return node;
 }
 
+/** Text where it is another than before: what stays is not drawn anew, and a selection in it stays. */
+export function say(node: HTMLElement, text: string): void {
+  if (node.textContent !== text) {
+    node.textContent = text;
+  }
+}
+
+/** An attribute where it is another than before. */
+export function words(node: HTMLElement, name: string, text: string): void {
+  if (node.getAttribute(name) !== text) {
+    node.setAttribute(name, text);
+  }
+}
+
+/** Take a node out of sight or back, where it is not so already. */
+export function hide(node: HTMLElement, is: boolean): void {
+  if (node.hidden !== is) {
+    node.hidden = is;
+  }
+}
+
+const filled = new WeakMap<Node, string>();
+
+/** Children of a node, made anew only where what they show, in a word, is another than before. */
+export function refill(
+  node: HTMLElement,
+  shows: string,
+  make: () => readonly (Node | string)[]
+): void {
+  if (filled.get(node) !== shows) {
+    filled.set(node, shows);
+    node.replaceChildren(...make().filter(child => child !== ''));
+  }
+}
+
 /** A button that says what it does. */
 export function button(label: string, title: string, act: () => void): HTMLButtonElement {
   const node = document.createElement('button');
@@ -27,4 +62,24 @@ export function button(label: string, title: string, act: () => void): HTMLButto
   node.title = title;
   node.addEventListener('click', act);
   return node;
+}
+
+/** Put text on the clipboard. Rejects where the browser does not allow it. */
+export async function copy(text: string): Promise<void> {
+  // only pages from https or this machine have it
+  const clipboard = navigator.clipboard as Clipboard | undefined;
+  if (clipboard !== undefined) {
+    await clipboard.writeText(text);
+    return;
+  }
+  const node = document.createElement('textarea');
+  node.value = text;
+  document.body.append(node);
+  node.select();
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- there is nothing else on such pages
+  const done = document.execCommand('copy');
+  node.remove();
+  if (!done) {
+    throw new Error('The browser does not let it be copied');
+  }
 }

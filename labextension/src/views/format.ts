@@ -1,5 +1,7 @@
 /** Figures in words, as `core/quantities.py` and `surfaces/view/lines.py` write them. */
 
+import type { Progress } from '../wire';
+
 /** `8.2 s`, `1:41`, `2:07:05`. */
 export function seconds(value: number): string {
   if (value < 9.95) {
@@ -71,4 +73,41 @@ function short(value: number): string {
 
 function two(value: number): string {
   return String(value).padStart(2, '0');
+}
+
+/** `12.4 step/s`, or seconds for each where it is slower than that; empty where it is not known. */
+export function rate(progress: Progress): string {
+  const { rate: found, unit } = progress;
+  if (found == null || found <= 0) {
+    return '';
+  }
+  const each = unit == null || unit === '' ? 'it' : unit;
+  return found < 1 ? `${figures(1 / found)} s/${each}` : `${figures(found)} ${each}/s`;
+}
+
+/** `1.10 of 1.98 GHz`; `n/a` for what is not known. */
+export function clocks(
+  clock: number | null | undefined,
+  highest: number | null | undefined
+): string {
+  if (clock == null) {
+    return 'n/a';
+  }
+  const gigahertz = (value: number) => (value / 1000).toFixed(2);
+  return highest == null
+    ? `${gigahertz(clock)} GHz`
+    : `${gigahertz(clock)} of ${gigahertz(highest)} GHz`;
+}
+
+/** `1,240`, `0.5`. */
+export function count(value: number): string {
+  const digits = Number.isInteger(value) || value >= 1000 ? 0 : 1;
+  return value.toLocaleString('en', { maximumFractionDigits: digits });
+}
+
+/** Three figures that count. */
+function figures(value: number): string {
+  return value >= 100
+    ? value.toLocaleString('en', { maximumFractionDigits: 0 })
+    : String(Number(value.toPrecision(3)));
 }

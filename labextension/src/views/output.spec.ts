@@ -6,6 +6,7 @@ import { TestRuns } from '../testing';
 import type { Connection, Known, Listener } from '../tokens';
 import type { Snapshot } from '../wire';
 import { MIME_TYPE } from '../models/snapshot';
+import { see } from '../testing';
 import { RunView } from './output';
 
 /** Runs that say what the test wants, and note what was asked of them. */
@@ -80,7 +81,7 @@ it('never asks the server about an untrusted bundle, and offers nothing to do', 
   await view.renderModel(model(snapshot({ answer: 'forged' }), false));
   expect(text()).toContain('forged');
   expect(runs.asked).toEqual([]);
-  expect(view.node.querySelector('button')).toBeNull();
+  expect(view.node.querySelector('.gpuw-Button')).toBeNull();
 });
 
 it('does not follow a run that has ended', async () => {
@@ -96,10 +97,20 @@ it('goes on with what it follows when the bundle is updated, and leaves when it 
   expect(runs.asked).toEqual(['follow abc/run-1', 'leave']);
 });
 
+it('hears of a run only while it is on the screen, and keeps what it heard last', async () => {
+  await view.renderModel(model(snapshot({ answer: 'as saved' })));
+  runs.tell({ kind: 'value', value: snapshot({ answer: 'as it was' }) });
+  see(view.node, false);
+  expect(runs.asked).toEqual(['follow abc/run-1', 'leave']);
+  see(view.node, true);
+  expect(runs.asked).toEqual(['follow abc/run-1', 'leave', 'follow abc/run-1']);
+  expect(text()).toContain('as it was');
+});
+
 it('stops the run, and says why it could not be kept', async () => {
   await view.renderModel(model(snapshot({})));
   runs.tell({ kind: 'value', value: snapshot({ word: 'Idle' }) });
-  const [keep, stop] = [...view.node.querySelectorAll('button')];
+  const [keep, stop] = [...view.node.querySelectorAll<HTMLElement>('.gpuw-Button')];
   stop?.click();
   expect(runs.asked).toContain('interrupt abc/run-1');
   keep?.click();
@@ -111,7 +122,7 @@ it('stops the run, and says why it could not be kept', async () => {
 it('ends a run that is no part of a session', async () => {
   await view.renderModel(model(snapshot({ kind: 'job' })));
   runs.tell({ kind: 'value', value: snapshot({ kind: 'job' }) });
-  view.node.querySelector('button')?.click();
+  view.node.querySelector<HTMLElement>('.gpuw-Button')?.click();
   expect(runs.asked).toContain('stop abc');
 });
 
@@ -119,7 +130,7 @@ it('offers nothing to a guest', async () => {
   runs.mayAct = false;
   await view.renderModel(model(snapshot({})));
   runs.tell({ kind: 'value', value: snapshot({}) });
-  expect(view.node.querySelector('button')).toBeNull();
+  expect(view.node.querySelector('.gpuw-Button')).toBeNull();
 });
 
 it.each<[Connection, string]>([

@@ -10,19 +10,28 @@ import type { Snapshot } from '../wire';
 import { Card } from './card';
 import type { Actions } from './card';
 import { h } from './dom';
+import { unwatch, watch } from './screen';
 import { ended } from '../models/phases';
 
 /**
- * Draws the bundle's snapshot; of a trusted notebook it follows the run as well while that goes on.
+ * Draws the bundle's snapshot; of a trusted notebook it follows the run as well, while that goes on and it is on the screen.
  *
  * An untrusted bundle shows its data, and never asks the server for anything.
  */
 export class RunView extends Widget implements IRenderMime.IRenderer {
-  constructor(runs: IRuns) {
+  /** @param versions What it is seen with, for reports: `JupyterLab 4.6.0`. */
+  constructor(runs: IRuns, versions: readonly string[] = []) {
     super();
     this.addClass('gpuw-Output');
     this._runs = runs;
+    this._card = new Card(versions);
     this.node.append(this._card.node);
+    watch(this.node, {
+      seen: is => {
+        this._seen = is;
+        this._listen();
+      }
+    });
   }
 
   renderModel(model: IRenderMime.IMimeModel): Promise<void> {
@@ -48,7 +57,9 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
   }
 
   override dispose(): void {
+    unwatch(this.node);
     this._unfollow();
+    this._card.dispose();
     super.dispose();
   }
 
@@ -69,19 +80,35 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
     }
     this._unfollow();
     this._topic = topic;
+    this._wanted = { workload, run };
     this._runs.connectionChanged.connect(this._redraw, this);
-    this._following = this._runs.follow(workload, run, known => {
-      this._known = known;
-      this._redraw();
-    });
+    this._redraw();
+    this._listen();
   }
 
   private _unfollow(): void {
     this._runs.connectionChanged.disconnect(this._redraw, this);
     this._following?.dispose();
     this._following = null;
+    this._wanted = null;
     this._topic = '';
     this._known = { kind: 'waiting' };
+  }
+
+  /** Hear of it while it is on the screen; what was heard last stays. */
+  private _listen(): void {
+    if (!this._seen) {
+      this._following?.dispose();
+      this._following = null;
+    } else if (this._wanted !== null && this._following === null) {
+      const { workload, run } = this._wanted;
+      this._following = this._runs.follow(workload, run, known => {
+        if (known.kind !== 'waiting' || this._known.kind !== 'value') {
+          this._known = known;
+          this._redraw();
+        }
+      });
+    }
   }
 
   private _redraw(): void {
@@ -116,11 +143,13 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
   }
 
   private readonly _runs: IRuns;
-  private readonly _card = new Card();
+  private readonly _card: Card;
   private _saved: Snapshot | null = null;
   private _known: Known<Snapshot> = { kind: 'waiting' };
   private _following: IDisposable | null = null;
+  private _wanted: { readonly workload: string; readonly run: string } | null = null;
   private _topic = '';
+  private _seen = true;
 }
 
 function clock(at: number): string {

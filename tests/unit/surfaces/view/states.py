@@ -155,9 +155,14 @@ def _queued_behind() -> Snapshot:
 
 
 def _waiting(
-    found: Explanation, *, phase: Phase = Phase.PENDING, asked: float = 190, gpus: str = "1 H200"
+    found: Explanation,
+    *,
+    phase: Phase = Phase.PENDING,
+    asked: float = 190,
+    gpus: str = "1 H200",
+    kind: Kind = Kind.SESSION,
 ) -> Snapshot:
-    work = Workload(id="3f9c1a2b7d04", phase=phase)
+    work = Workload(id="3f9c1a2b7d04", kind=kind, phase=phase)
     where = replace(CLUSTER, gpus=gpus, session="sweeps")
     return snapshot(work, "a1b2c3d4e5f6", where=where, explanation=found, asked=asked, saved="full")
 
@@ -178,6 +183,14 @@ QUEUE = Explanation(
     code="kueue-pending",
     sentence="2nd in queue team-a: 8 H200 asked, 4 more needed",
     fix="At most 2 h 10 min, by the time limits of what runs",
+)
+NODE = Explanation(
+    code="node-starting", sentence="A new node is being started for it", source="event TriggeredScaleUp"
+)
+PREEMPTED = Explanation(
+    code="queue-preempted",
+    sentence="It gave its place to a workload of higher priority and waits again; number 3 in queue team-a",
+    source="workload gwb-3f9c1a2b7d04: status.conditions[QuotaReserved]",
 )
 STARTING = Explanation(code="pulling", sentence="Pulling the image: 3.1 of 7.4 GiB", source="event Pulling")
 OUT_OF_MEMORY = Failure(
@@ -201,9 +214,25 @@ def _gang() -> Workload:
     return session(running(TQDM, name="llm-finetune"), rank(0, *gpus))
 
 
-def _many() -> Workload:
+def _two_nodes() -> Workload:
+    """Sixteen ranks of one GPU each, one of them slowed by heat."""
     ranks = []
-    for n in range(64):
+    for n in range(16):
+        hot = n == 11
+        one = gpu(
+            n % 8,
+            busy=wave(97, 3, shift=1) if hot else wave(92, 2 + n % 3, shift=n),
+            memory=wave(44 + n % 6, 1, shift=n),
+            throttle=("SwThermalSlowdown",) if hot else (),
+        )
+        ranks.append(rank(n, one))
+    return session(running(TQDM, name="llm-finetune"), *ranks, kind=Kind.JOB)
+
+
+def many(count: int = 64) -> Workload:
+    """So many ranks of one GPU each, two of which stand apart."""
+    ranks = []
+    for n in range(count):
         busy = wave(91 + n % 5, 3, shift=n / 7)
         if n == 37:
             busy = wave(38, 9)
@@ -268,7 +297,13 @@ def states() -> list[State]:
             "%%gpu --queue team-a --gpus h200:8",
             _waiting(QUEUE, phase=Phase.QUEUED, gpus="8 H200"),
         ),
+        State("node starting", "%%gpu --gpus h200:1", _waiting(NODE, asked=75)),
         State("starting", "%%gpu", _waiting(STARTING, phase=Phase.STARTING, asked=21)),
+        State(
+            "preempted and queued again",
+            "%%gpu --queue team-a --nodes 2 --gpus 8 --detach",
+            _waiting(PREEMPTED, phase=Phase.QUEUED, asked=640, gpus="2 nodes × 8 H200", kind=Kind.JOB),
+        ),
         State(
             "running, 1 GPU",
             "%%gpu --name finetune\ntrain(model)",
@@ -281,10 +316,27 @@ def states() -> list[State]:
             snapshot(_gang(), "a1b2c3d4e5f6", where=replace(CLUSTER, gpus="8 H200")),
         ),
         State(
+            "running, 2 nodes of 8 GPUs",
+            "%%gpu --nodes 2 --gpus 8 --detach --name llm-finetune",
+            snapshot(
+                _two_nodes(), "a1b2c3d4e5f6", where=replace(CLUSTER, gpus="2 nodes × 8 H200"), saved="full"
+            ),
+        ),
+        State(
+            "resumed",
+            "%gpu attach llm-finetune",
+            snapshot(
+                replace(session(running(TQDM, name="llm-finetune"), kind=Kind.JOB), generation=1),
+                "a1b2c3d4e5f6",
+                where=replace(CLUSTER, session=""),
+                saved="full",
+            ),
+        ),
+        State(
             "running, 64 GPUs",
             "%%gpu --nodes 8 --gpus 8 --detach --name pretrain",
             snapshot(
-                _many(),
+                many(),
                 "a1b2c3d4e5f6",
                 where=replace(CLUSTER, gpus="8 nodes × 8 H200", session=""),
                 saved="full",

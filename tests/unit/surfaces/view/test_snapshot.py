@@ -16,6 +16,7 @@ from gpu_workbench.core.model import (
     GpuDevice,
     GpuSample,
     GpuState,
+    Kind,
     Limit,
     Phase,
     Progress,
@@ -40,6 +41,7 @@ from tests.unit.surfaces.view.states import (
     running,
     session,
     states,
+    wave,
 )
 
 ALL = states()
@@ -128,6 +130,48 @@ def test_many_gpus_become_bands_and_the_odd_ones_stay():
     assert chart.count == 64
     assert {one.rank for one in chart.gpus} == {11, 37}
     assert chart.utilisation.p10[-1] <= chart.utilisation.p50[-1] <= chart.utilisation.p90[-1]
+
+
+def test_a_gpu_that_holds_much_more_than_the_others_stands_apart():
+    ranks = [rank(n, gpu(0, memory=wave(90.0 if n == 5 else 40.0, 1))) for n in range(20)]
+    found = snapshot(session(running(), *ranks), "a1b2c3d4e5f6", where=CLUSTER)
+    assert [one.rank for one in found.snapshot.chart.gpus] == [5]
+
+
+def _slowed(count: int, why: str, *, clock: float = 1500.0) -> list[GpuState]:
+    made = [gpu(n, throttle=(why,)) for n in range(count)]
+    sample = made[-1].samples[-1]
+    slowest = replace(sample, sample=replace(sample.sample, clock=clock))
+    return [*made[:-1], replace(made[-1], samples=(*made[-1].samples[:-1], slowest))]
+
+
+def test_gpus_that_are_slowed_are_told_in_one_line_for_each_reason():
+    gpus = [*_slowed(3, "SwThermalSlowdown", clock=900.0), gpu(3), gpu(4, throttle=("SwPowerCap",))]
+    found = snapshot(session(running(), rank(0, *gpus)), "a1b2c3d4e5f6", where=CLUSTER)
+    assert found.snapshot.notes == (
+        "3 of 5 GPUs are slowed by heat, GPU 2 most: 0.90 of 1.98 GHz",
+        "GPU 4 is slowed by its power limit: 1.10 of 1.98 GHz",
+    )
+
+
+def test_all_slowed_gpus_count_and_not_only_those_that_are_drawn():
+    ranks = [rank(n, gpu(0, throttle=("SwPowerCap",))) for n in range(20)]
+    found = snapshot(session(running(), *ranks), "a1b2c3d4e5f6", where=CLUSTER)
+    assert found.snapshot.notes == ("20 of 20 GPUs are slowed by their power limits: 1.10 of 1.98 GHz",)
+
+
+def test_a_rank_has_the_clock_of_its_slowest_gpu():
+    first = rank(0, *_slowed(2, "SwThermalSlowdown", clock=900.0))
+    found = snapshot(session(running(), first, rank(1)), "a1b2c3d4e5f6", where=CLUSTER)
+    one, other = found.snapshot.ranks
+    assert (one.clock, one.clock_max, one.slowed) == (900.0, 1980.0, "slowed by heat")
+    assert (other.clock, other.slowed) == (None, "")
+
+
+def test_a_detached_run_that_was_started_again_says_so():
+    work = replace(session(running(), kind=Kind.JOB), generation=1)
+    found = snapshot(work, "a1b2c3d4e5f6", where=CLUSTER)
+    assert found.snapshot.notes == ("Started again: this is its 2nd start",)
 
 
 def test_what_was_published_travels_with_it():

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from gpu_workbench.surfaces.view import lines, svg
 from gpu_workbench.surfaces.view.markup import Html, join, tag
 from gpu_workbench.surfaces.view.model import Band, Chart, GpuSeries
-from gpu_workbench.surfaces.view.series import slowed
 
 _ROW = 8
 _COMMA = Html('<span class="gwb-sep">, </span>')
@@ -48,7 +47,7 @@ def figure(pair: tuple[str, str]) -> Html:
 
 def _single(chart: Chart, one: GpuSeries, *, live: bool) -> Html:
     cells = []
-    state = "wait" if slowed(one) else "run"
+    state = "wait" if one.slowed else "run"
     for (label, latest), values in zip(lines.gpu_figures(chart), (one.utilisation, one.memory), strict=True):
         said = latest if live or latest.startswith("n/a") else ""
         drawing = svg.spark(values, label=f"{label} {said}, {lines.window(chart.seconds)}", state=state)
@@ -109,7 +108,7 @@ def _gpu(one: GpuSeries, *, several_ranks: bool, live: bool) -> Html:
     busy = lines.percent(one.busy) if live or one.busy is None else ""
     top = tag("span", tag("strong", label), " ", tag("span", busy, cls="gwb-quiet"), cls="gwb-gpu-top")
     title = lines.gpu_title(one)
-    drawing = svg.spark(one.utilisation, label=title, state="wait" if slowed(one) else "run")
+    drawing = svg.spark(one.utilisation, label=title, state="wait" if one.slowed else "run")
     return tag("span", top, drawing, _bar(one), cls="gwb-gpu", title=title)
 
 

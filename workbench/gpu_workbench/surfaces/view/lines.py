@@ -108,7 +108,9 @@ def notes(shown: Shown, workload: Workload) -> tuple[str, ...]:
     if run is not None and run.waiting_for_input and shown.phase is Phase.RUNNING:
         found.append("The cell waits for input")
     if shown.phase is Phase.RUNNING and shown.chart:
-        found.extend(_slowed(one, shown) for one in shown.chart.gpus if series.slowed(one))
+        found.extend(_slowed(workload))
+    if workload.kind is Kind.JOB and workload.generation > 0 and not shown.phase.ended:
+        found.append(f"Started again: this is its {_ordinal(workload.generation + 1)} start")
     if shown.truncated:
         found.append(f"{shown.truncated:,} characters of output were dropped: the journal was full")
     return tuple(found[:_NOTES])
@@ -304,20 +306,32 @@ def _ordinal(count: int) -> str:
     return f"{count}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(count % 10, 'th')}"
 
 
-def slowed_by(one: GpuSeries) -> str:
-    """``slowed by heat``; in NVML's own words where there are no better ones."""
-    words = series.reasons(one)
-    known = {"thermal": "by heat", "brake": "by its power supply", "power": "by its power limit"}
-    said = [text for word in words for key, text in known.items() if key in word.lower()]
-    return f"slowed {said[0] if said else '(' + ', '.join(words) + ')'}" if words else ""
+def _slowed(workload: Workload) -> list[str]:
+    """One line for each reason, with the device that is slowed most."""
+    found: dict[str, list[GpuSeries]] = {}
+    count = 0
+    for one in series.each(workload.ranks, seconds=1.0, points=2):
+        count += 1
+        if one.slowed:
+            found.setdefault(one.slowed, []).append(one)
+    several_ranks = len(workload.ranks) > 1
+    return [_slowed_line(why, ones, count, several_ranks=several_ranks) for why, ones in found.items()]
 
 
-def _slowed(one: GpuSeries, shown: Shown) -> str:
-    whose = f"GPU {one.gpu} of rank {one.rank}" if shown.rank_count > 1 else f"GPU {one.gpu}"
+def _slowed_line(why: str, ones: Sequence[GpuSeries], count: int, *, several_ranks: bool) -> str:
+    worst = series.slowest(ones)
     clocks = ""
-    if one.clock and one.clock_max:
-        clocks = f": {one.clock / 1000:.2f} of {one.clock_max / 1000:.2f} GHz"
-    return f"{whose} is {slowed_by(one)}{clocks}"
+    if worst is not None and worst.clock is not None and worst.clock_max:
+        clocks = f"{worst.clock / 1000:.2f} of {worst.clock_max / 1000:.2f} GHz"
+    one = worst or ones[0]
+    whose = f"GPU {one.gpu} of rank {one.rank}" if several_ranks else f"GPU {one.gpu}"
+    if len(ones) == 1:
+        return f"{whose} is {why}" + (f": {clocks}" if clocks else "")
+    most = f", {whose} most" if len(ones) < count else ""
+    said = why.replace("its power limit", "their power limits").replace(
+        "its power supply", "their power supplies"
+    )
+    return f"{len(ones)} of {count} GPUs are {said}{most}" + (f": {clocks}" if clocks else "")
 
 
 def _count(value: float) -> str:

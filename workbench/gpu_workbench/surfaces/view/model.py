@@ -77,6 +77,7 @@ class GpuSeries:
     Args:
         utilisation: Per cent at each point, oldest first.
         memory: Per cent of the device's memory at each point.
+        slowed: Why it runs below its clock, in words; empty where it does not, or for no reason that counts.
         missing: Figure to the reason why the device does not give it.
     """
 
@@ -93,6 +94,7 @@ class GpuSeries:
     clock: float | None = None
     clock_max: float | None = None
     throttle: tuple[str, ...] = ()
+    slowed: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -134,7 +136,12 @@ class Chart:
 
 @dataclass(frozen=True)
 class RankLine:
-    """One rank in the table of ranks."""
+    """One rank in the table of ranks.
+
+    Args:
+        clock: Of its slowest device, in MHz, and ``clock_max`` its highest.
+        slowed: Why that one runs below its clock, in words.
+    """
 
     rank: int
     phase: Phase = Phase.STARTING
@@ -143,6 +150,9 @@ class RankLine:
     busy: float | None = None
     memory_used: int | None = None
     memory_total: int | None = None
+    clock: float | None = None
+    clock_max: float | None = None
+    slowed: str = ""
     failure: Failure | None = None
 
 

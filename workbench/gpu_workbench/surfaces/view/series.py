@@ -28,7 +28,8 @@ _SHORT = 5.0
 _JITTER = 1.5
 """Seconds between two samples taken at 1 Hz at most."""
 
-_SLOWED = 15.0
+_FAR = 15.0
+"""Points of a per cent that are far from the others, where these are close together."""
 
 
 def chart(ranks: Mapping[int, RankState], *, seconds: float, points: int = POINTS) -> Chart | None:
@@ -63,18 +64,23 @@ def each(ranks: Mapping[int, RankState], *, seconds: float, points: int = POINTS
     return [_series(rank, gpu, seconds=seconds, points=count) for rank in ordered for gpu in rank.gpus]
 
 
-def slowed(one: GpuSeries) -> bool:
-    """Whether the device runs below its clock for a reason that is not idleness."""
-    return bool(reasons(one))
+def slowed_by(throttle: Sequence[str]) -> str:
+    """``slowed by heat``; in NVML's own words where there are no better ones.
+
+    Empty where it is not slowed, or because it is idle or was set so by its user.
+    """
+    words = [
+        word for word in throttle if not any(known in word.lower() for known in ("idle", "setting", "none"))
+    ]
+    known = {"thermal": "by heat", "brake": "by its power supply", "power": "by its power limit"}
+    said = [text for word in words for key, text in known.items() if key in word.lower()]
+    return f"slowed {said[0] if said else '(' + ', '.join(words) + ')'}" if words else ""
 
 
-def reasons(one: GpuSeries) -> tuple[str, ...]:
-    """Why the device is slowed, in NVML's words, idleness and the user's own clock settings left out."""
-    return tuple(
-        word
-        for word in one.throttle
-        if not any(known in word.lower() for known in ("idle", "setting", "none"))
-    )
+def slowest(drawn: Iterable[GpuSeries]) -> GpuSeries | None:
+    """The device whose clock is lowest beside its highest; ``None`` where no clock is known."""
+    known = [one for one in drawn if one.clock is not None and one.clock_max]
+    return min(known, key=lambda one: (one.clock or 0.0) / (one.clock_max or 1.0), default=None)
 
 
 def _series(rank: RankState, gpu: GpuState, *, seconds: float, points: int) -> GpuSeries:
@@ -96,6 +102,7 @@ def _series(rank: RankState, gpu: GpuState, *, seconds: float, points: int) -> G
         if used is not None and total:
             memory[place].append(min(100.0 * used / total, 100.0))
     latest = gpu.latest
+    throttle = tuple(clean.line(word, 40) for word in latest.throttle[:4]) if latest else ()
     missing = dict(latest.missing) if latest else {}
     if latest is None:
         missing = {"utilisation": "no sample yet", "memory_used": "no sample yet"}
@@ -112,7 +119,8 @@ def _series(rank: RankState, gpu: GpuState, *, seconds: float, points: int) -> G
         power=clean.number(latest.power, 0) if latest else None,
         clock=clean.number(latest.clock, 0) if latest else None,
         clock_max=clean.number(latest.clock_max, 0) if latest else None,
-        throttle=tuple(clean.line(word, 40) for word in latest.throttle[:4]) if latest else (),
+        throttle=throttle,
+        slowed=slowed_by(throttle),
         missing={clean.line(key, 30): clean.line(why, 80) for key, why in list(missing.items())[:8]},
     )
 
@@ -150,22 +158,23 @@ def _quantile(values: list[float], share: float) -> float | None:
 
 
 def _apart(drawn: list[GpuSeries]) -> list[GpuSeries]:
-    """The GPUs that stand apart: slowed ones, and those whose mean is far below or above the others'."""
-    means = {(one.rank, one.gpu): _mean(one.utilisation) for one in drawn}
-    known = [mean for mean in means.values() if mean is not None]
+    """The GPUs that stand apart: slowed ones, and those far from the others in what they do or hold."""
+    busy = _distances([_mean(one.utilisation) for one in drawn])
+    full = _distances([_mean(one.memory) for one in drawn])
+    far = [max(busy[place], full[place]) + (1000.0 if one.slowed else 0.0) for place, one in enumerate(drawn)]
+    places = sorted((place for place in range(len(drawn)) if far[place] > 1), key=lambda place: -far[place])
+    return [drawn[place] for place in sorted(places[:APART])]
+
+
+def _distances(means: Sequence[float | None]) -> list[float]:
+    """How far each is from the middle; above 1 it stands apart."""
+    known = [mean for mean in means if mean is not None]
     if not known:
-        return []
+        return [0.0] * len(means)
     middle = statistics.median(known)
     spread = statistics.median([abs(mean - middle) for mean in known])
-    far = max(_SLOWED, 4 * spread)
-
-    def distance(one: GpuSeries) -> float:
-        mean = means[one.rank, one.gpu]
-        off = abs(mean - middle) if mean is not None else 0.0
-        return off + (1000.0 if slowed(one) else 0.0)
-
-    found = sorted((one for one in drawn if distance(one) > far), key=distance, reverse=True)[:APART]
-    return sorted(found, key=lambda one: (one.rank, one.gpu))
+    far = max(_FAR, 4 * spread)
+    return [0.0 if mean is None else abs(mean - middle) / far for mean in means]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -251,6 +251,7 @@ def _ranks(workload: Workload, discreet: clean.Discretion, saved: Saved) -> tupl
 
 def _rank(rank: RankState, discreet: clean.Discretion, saved: Saved) -> RankLine:
     seen = series.chart({rank.rank: rank}, seconds=5.0)
+    slowest = series.slowest(seen.gpus) if seen else None
     failure = clean.failure(rank.failure, detail=0)
     return RankLine(
         rank=rank.rank,
@@ -260,6 +261,9 @@ def _rank(rank: RankState, discreet: clean.Discretion, saved: Saved) -> RankLine
         busy=seen.busy if seen else None,
         memory_used=seen.memory_used if seen else None,
         memory_total=seen.memory_total if seen else None,
+        clock=slowest.clock if slowest else None,
+        clock_max=slowest.clock_max if slowest else None,
+        slowed=slowest.slowed if slowest else "",
         failure=replace(failure, what=discreet(failure.what), detail="") if failure else None,
     )
 

@@ -189,7 +189,7 @@ def _state(phase: Phase) -> str:
 
 def _figures(one: GpuSeries, *, several: bool) -> tuple[str, ...]:
     clock = "n/a" if one.clock is None else f"{one.clock / 1000:.2f} GHz"
-    note = lines.slowed_by(one) or "; ".join(sorted(set(one.missing.values())))
+    note = one.slowed or "; ".join(sorted(set(one.missing.values())))
     return (
         *([str(one.rank)] if several else []),
         str(one.gpu),
@@ -204,9 +204,7 @@ def _figures(one: GpuSeries, *, several: bool) -> tuple[str, ...]:
 
 
 def _sparkline(one: GpuSeries) -> Html:
-    drawing = svg.spark(
-        one.utilisation, label=lines.gpu_title(one), state="wait" if series.slowed(one) else "run"
-    )
+    drawing = svg.spark(one.utilisation, label=lines.gpu_title(one), state="wait" if one.slowed else "run")
     return tag("div", drawing, cls="gwb-cell")
 
 

@@ -1,0 +1,117 @@
+/** What a card has to say when it is asked: ranks, charts over time, last lines, events. */
+
+import type { Snapshot } from '../wire';
+import { h, hide, say, words } from './dom';
+import { Events } from './events';
+import { Folds } from './folds';
+import { RankTable } from './ranks';
+import type { Logs } from './ranks';
+import { Timeline } from './timeline';
+
+const RANKS = 'Ranks';
+const GPUS = 'GPUs over time';
+const LINES = 'Last lines';
+const EVENTS = 'Events';
+
+/** Failures whose traceback stands in the cell already. */
+const IN_CELL: readonly string[] = [
+  'user-error',
+  'syntax-error',
+  'interrupted',
+  'cuda-out-of-memory'
+];
+
+/** The folds of one card. Of a run that is done they are out of sight until somebody asks for more. */
+export class Details {
+  constructor() {
+    this.more.type = 'button';
+    this.more.className = 'gpuw-Fold';
+    this.more.setAttribute('aria-label', 'More of this run');
+    this.more.append(h('span', 'gpuw-Turn'));
+    this.more.addEventListener('click', () => {
+      this._wanted = !this._wanted;
+      this.changed?.();
+    });
+    this._folds.opened = () => {
+      this.changed?.();
+    };
+  }
+
+  /** Opens the folds of a run that is done. */
+  readonly more = document.createElement('button');
+
+  /** Called when something was opened or closed. */
+  changed: (() => void) | null = null;
+
+  /** The buttons that open them. */
+  get buttons(): HTMLElement {
+    return this._folds.buttons;
+  }
+
+  /** What they open. */
+  get panels(): HTMLElement {
+    return this._folds.panels;
+  }
+
+  /**
+   * Show what is known now, as far as it is open.
+   *
+   * @param done Whether there is nothing more to be said unless somebody asks.
+   */
+  show(found: Snapshot, logs: Logs | undefined, done: boolean): void {
+    const { snapshot: shown } = found;
+    const lines = linesOf(found);
+    const there = {
+      [RANKS]: (shown.rank_count ?? 0) > 1 && (shown.ranks ?? []).length > 0,
+      [GPUS]: (shown.chart?.count ?? 0) > 0,
+      [LINES]: lines !== '',
+      [EVENTS]: (shown.moments ?? []).length > 0
+    };
+    const titles = Object.entries(there).flatMap(([title, is]) => (is ? [title] : []));
+    hide(this.more, !done || titles.length === 0);
+    words(this.more, 'aria-expanded', String(this._wanted));
+    if (there[RANKS] && shown.phase === 'Failed') {
+      this._folds.suggest(RANKS);
+    }
+    this._folds.offer(new Set(done && !this._wanted ? [] : titles));
+    if (this._folds.isOpen(RANKS)) {
+      this._ranks.show(shown, logs);
+    }
+    if (this._folds.isOpen(GPUS)) {
+      this._timeline.show(shown);
+    }
+    if (this._folds.isOpen(LINES)) {
+      say(this._lines, lines);
+    }
+    if (this._folds.isOpen(EVENTS)) {
+      this._events.show(found);
+    }
+  }
+
+  /** The theme has changed; it is shown anew after that. */
+  restyled(): void {
+    this._timeline.restyled();
+  }
+
+  dispose(): void {
+    this._timeline.dispose();
+  }
+
+  private readonly _ranks = new RankTable();
+  private readonly _timeline = new Timeline();
+  private readonly _lines = h('pre', 'gpuw-Lines');
+  private readonly _events = new Events();
+  private readonly _folds = new Folds([
+    { title: RANKS, node: this._ranks.node },
+    { title: GPUS, node: this._timeline.node },
+    { title: LINES, node: this._lines },
+    { title: EVENTS, node: this._events.node }
+  ]);
+  private _wanted = false;
+}
+
+/** What it wrote last, where the cell does not have it already. */
+function linesOf({ snapshot: shown }: Snapshot): string {
+  const { failure } = shown;
+  return failure == null || IN_CELL.includes(failure.cause) ? '' : (failure.detail ?? '');
+}

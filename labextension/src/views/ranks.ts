@@ -1,0 +1,105 @@
+/** The table of ranks: those that failed first, and only columns of which something is known. */
+
+import type { RankLine, Shown } from '../wire';
+import { button, h, refill } from './dom';
+import { clocks, memory, percent } from './format';
+import { mark, stateOf } from './phases';
+import { worthARow } from './words';
+
+/** Shows a rank's log. */
+export type Logs = (rank: number) => void;
+
+interface Column {
+  readonly title: string;
+  readonly of: (rank: RankLine) => Node | string;
+  readonly known: (rank: RankLine) => boolean;
+  readonly className?: string;
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: 'rank', of: rank => h('strong', '', String(rank.rank)), known: () => true },
+  { title: 'node', of: rank => rank.host ?? '', known: rank => filled(rank.host) },
+  {
+    title: 'phase',
+    of: rank => h('span', '', mark(rank.phase ?? 'Starting'), ' ', rank.phase ?? 'Starting'),
+    known: () => true
+  },
+  { title: 'exit', of: exit, known: rank => exit(rank) !== '' },
+  { title: 'GPUs', of: rank => String(rank.gpus ?? 0), known: rank => (rank.gpus ?? 0) > 1 },
+  { title: 'busy', of: rank => percent(rank.busy), known: rank => rank.busy != null },
+  {
+    title: 'memory',
+    of: rank => memory(rank.memory_used, rank.memory_total),
+    known: rank => rank.memory_used != null
+  },
+  {
+    title: 'clock',
+    of: rank => {
+      const said = clocks(rank.clock, rank.clock_max);
+      return filled(rank.slowed) ? h('span', 'gpuw-Note', `▲ ${said}, ${rank.slowed ?? ''}`) : said;
+    },
+    known: rank => rank.clock != null
+  },
+  {
+    title: 'reason',
+    of: rank => rank.failure?.what ?? '',
+    known: rank => filled(rank.failure?.what),
+    className: 'gpuw-Reason'
+  }
+];
+
+/** The table, made anew when a fact in it changes. */
+export class RankTable {
+  readonly node = h('div', 'gpuw-Ranks');
+
+  /** @param logs Shows a rank's log; without it no row has a button for that. */
+  show(shown: Shown, logs: Logs | undefined): void {
+    const [ranks, rest] = worthARow(shown);
+    this._logs = logs;
+    refill(this.node, JSON.stringify([ranks, rest, logs !== undefined]), () => [
+      this._table(ranks),
+      rest === '' ? '' : h('div', 'gpuw-Quiet', rest)
+    ]);
+  }
+
+  private _table(ranks: readonly RankLine[]): HTMLElement {
+    const columns = COLUMNS.filter(column => ranks.some(column.known));
+    const titles = columns.map(({ title }) => heading(title));
+    const table = h(
+      'table',
+      'gpuw-Table',
+      h('thead', '', h('tr', '', ...titles, this._logs === undefined ? '' : heading('log'))),
+      h('tbody', '', ...ranks.map(rank => this._row(rank, columns)))
+    );
+    table.setAttribute('aria-label', 'Ranks');
+    return table;
+  }
+
+  private _row(rank: RankLine, columns: readonly Column[]): HTMLElement {
+    const cells = columns.map(({ of, known, className }) =>
+      h('td', className ?? '', known(rank) ? of(rank) : '–')
+    );
+    const log = button('Log', `Show the log of rank ${rank.rank}`, () => this._logs?.(rank.rank));
+    log.setAttribute('aria-label', `Log of rank ${rank.rank}`);
+    const row = h('tr', '', ...cells, this._logs === undefined ? '' : h('td', '', log));
+    row.dataset.state = stateOf(rank.phase ?? 'Starting');
+    return row;
+  }
+
+  private _logs: Logs | undefined;
+}
+
+function heading(title: string): HTMLElement {
+  const node = h('th', '', title);
+  node.setAttribute('scope', 'col');
+  return node;
+}
+
+function exit({ failure }: RankLine): string {
+  const code = failure?.exit_code == null ? '' : `exit ${failure.exit_code}`;
+  return [code, failure?.signal ?? ''].filter(Boolean).join(' · ');
+}
+
+function filled(text: string | null | undefined): boolean {
+  return text != null && text !== '';
+}

@@ -1,0 +1,125 @@
+/** Utilisation and memory as two wide charts: of the one GPU there is, or how those of a large gang spread. */
+
+import type { Band, Chart, GpuSeries } from '../wire';
+import { Canvas } from './canvas';
+import type { Paint } from './canvas';
+import { h, refill, words } from './dom';
+import { curve, newest, spread, thread, watermark } from './sparkline';
+import type { Points } from './sparkline';
+import type { Look } from './tiles';
+import { busyOf, memoryOf, span } from './words';
+
+/** How far from the band a curve is that is drawn beside it. */
+const OUTSIDE = 10;
+
+/** The pair of them. */
+export class WidePair {
+  constructor() {
+    this.node.append(this._busy.node, this._memory.node);
+  }
+
+  readonly node = h('div', 'gpuw-Pair');
+
+  /** The one GPU there is. */
+  showOne(chart: Chart, gpu: GpuSeries, look: Look): void {
+    const slowed = gpu.slowed != null && gpu.slowed !== '';
+    const one = (points: Points): Paint => {
+      return (context, box) => {
+        curve(context, box, points, look.palette()[slowed ? 'wait' : 'run']);
+      };
+    };
+    const [busy, memory] = [busyOf(chart), memoryOf(chart)];
+    const now = (figure: string) => (look.live || figure.startsWith('n/a') ? figure : '');
+    this._busy.show(chart, look, [busy.word, now(busy.figure)], one(gpu.utilisation ?? []));
+    this._memory.show(chart, look, [memory.word, now(memory.figure)], one(gpu.memory ?? []));
+  }
+
+  /** How many GPUs spread, with the curves of those that stand apart. */
+  showSpread(chart: Chart, look: Look): void {
+    const gpus = chart.gpus ?? [];
+    const of = (band: Band, apart: readonly Points[]): Paint => {
+      return (context, box) => {
+        const palette = look.palette();
+        spread(context, box, band, palette.run);
+        for (const points of apart) {
+          thread(context, box, points, palette.wait);
+        }
+      };
+    };
+    const [busy, memory] = [chart.utilisation ?? {}, chart.memory ?? {}];
+    const curves = gpus.map(gpu => gpu.utilisation ?? []);
+    const full = gpus.map(gpu => gpu.memory ?? []).filter(points => leaves(points, memory));
+    const each = (word: string, band: Band, why: string | undefined): [string, string] => [
+      word,
+      latest(band, look.live) ?? `n/a${why == null ? '' : ` (${why})`}`
+    ];
+    const missing = chart.missing ?? {};
+    this._busy.show(chart, look, each('busy', busy, missing.utilisation), of(busy, curves));
+    this._memory.show(chart, look, each('memory', memory, missing.memory_used), of(memory, full));
+  }
+
+  private readonly _busy = new Wide();
+  private readonly _memory = new Wide();
+}
+
+class Wide {
+  constructor() {
+    this.node.setAttribute('role', 'img');
+    this.node.append(h('div', 'gpuw-TileHead', this._said, this._span), this._line.node);
+  }
+
+  readonly node = h('div', 'gpuw-Wide');
+
+  show(chart: Chart, look: Look, [word, figure]: readonly [string, string], paint: Paint): void {
+    const said = `${word} ${figure}`.trim();
+    const [before, middle, after] = setOff(figure);
+    refill(this._said, said, () => [`${word} ${before}`, h('strong', '', middle), after]);
+    refill(this._span, span(chart), () => [span(chart)]);
+    const many = chart.count > 1 ? ` of ${chart.count} GPUs` : '';
+    words(
+      this.node,
+      'aria-label',
+      `${word}${many}: ${figure}, ${span(chart)}, on an axis from 0 to 100 %`
+    );
+    this._line.draw((context, box) => {
+      paint(context, box);
+      if (look.simulated) {
+        watermark(context, box, look.palette());
+      }
+    });
+  }
+
+  private readonly _said = h('span', 'gpuw-Quiet');
+  private readonly _span = h('span', 'gpuw-Quiet');
+  private readonly _line = new Canvas('gpuw-Sparkline gpuw-mod-wide');
+}
+
+/** The newest spread: `p10 88 · p50 93 · p90 97 %`; of what has ended, what the curves are. */
+function latest({ p10, p50, p90 }: Band, live: boolean): string | null {
+  const at = newest(p50 ?? []);
+  const now = (points: Points | undefined) => points?.[at]?.toFixed(0) ?? 'n/a';
+  if (at < 0) {
+    return null;
+  }
+  return live ? `p10 ${now(p10)} · p50 ${now(p50)} · p90 ${now(p90)} %` : 'p10 · p50 · p90';
+}
+
+/** A figure in three parts, of which the middle one is set off: of a spread only the median. */
+function setOff(figure: string): readonly [string, string, string] {
+  const found = /^(p10 \S+ · )(p50 \S+)(.*)$/.exec(figure);
+  const [, before = '', middle = figure, after = ''] = found ?? [];
+  return [before, middle, after];
+}
+
+/** Whether a curve is far outside the band somewhere. */
+function leaves(points: Points, { p10, p90 }: Band): boolean {
+  return points.some((value, index) => {
+    const [low, high] = [p10?.[index], p90?.[index]];
+    return (
+      value !== null &&
+      low != null &&
+      high != null &&
+      (value < low - OUTSIDE || value > high + OUTSIDE)
+    );
+  });
+}

@@ -1,0 +1,83 @@
+"""axe-core finds nothing serious in what is ours: the live view in every state, with everything open, and the panel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpu_workbench.surfaces.server.states import Row
+from tests.e2e import browser
+from tests.e2e.live_gallery import THEMES, Gallery, gallery
+from tests.unit.surfaces.view.states import states
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+
+_RUN = """async selector => {
+  const runOnly = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+  const options = { resultTypes: ['violations'], runOnly };
+  const { violations } = await axe.run({ include: [selector] }, options);
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, help, nodes }) => ({
+      id, help, nodes: nodes.slice(0, 5).map(one => one.html + ' ' + one.failureSummary)
+    }));
+}"""
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if browser.chromium() is None:
+        pytest.skip("there is no chromium here; apt-get install chromium")
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed; make setup")
+    with gallery(tmp_path_factory.mktemp("accessible"), states()) as found:
+        found.page.evaluate(AXE.read_text())
+        found.unfold()
+        found.said.rows([_row(number, one.found) for number, one in enumerate(found.shown)])
+        found.page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-runs')")
+        found.page.wait_for_selector(".gpuw-Panel .gpuw-Row")
+        yield found
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("selector", [".jp-Notebook .gpuw-Card", ".gpuw-Panel"], ids=["view", "panel"])
+def test_nothing_serious_is_found(shown: Gallery, theme: str, selector: str) -> None:
+    shown.wear(theme)
+    found: list[dict[str, Any]] = shown.page.evaluate(_RUN, selector)
+    assert found == [], "\n".join(f"{one['id']}: {one['help']}\n" + "\n".join(one["nodes"]) for one in found)
+
+
+def test_axe_would_have_found_something(shown: Gallery) -> None:
+    """That it looks where it should."""
+    shown.page.evaluate(
+        "() => document.querySelector('.gpuw-Panel').append(document.createElement('button'))"
+    )
+    found = shown.page.evaluate(_RUN, ".gpuw-Panel")
+    assert [one["id"] for one in found] == ["button-name"]
+
+
+def _row(number: int, found: Any) -> Row:
+    shown = found.snapshot
+    return Row(
+        id=found.id,
+        backend=found.where.backend,
+        started=1_750_000_000.0 - number,
+        gpus=found.where.gpus,
+        kind=shown.kind,
+        phase=shown.phase,
+        word=shown.word,
+        name=shown.name,
+        answer=shown.answer,
+        waited=shown.waited,
+        ran=shown.ran,
+        progress=shown.progress,
+        ending=shown.ending,
+        simulated=shown.simulated,
+        busy=shown.chart.busy if shown.chart else None,
+    )
