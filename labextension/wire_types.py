@@ -15,7 +15,8 @@ import types
 import typing
 from pathlib import Path
 
-from gpu_workbench.surfaces.server.states import Row, TargetState
+from gpu_workbench.surfaces.server.rows import Row
+from gpu_workbench.surfaces.server.states import TargetState
 from gpu_workbench.surfaces.view.model import Snapshot
 
 TARGET = Path(__file__).parent / "src" / "wire.ts"

@@ -129,6 +129,7 @@ class WorkloadSpec:
         name: What people call it. For a session: its session name.
         owner: Hash of the user's name; nobody attaches across owners unasked.
         notebook: Identity of the notebook it was started from; empty where there was none.
+        notebook_path: Its file there, the home folder written ``~``; for people, and to open it again.
         image: Container image; empty for the backend's own (``local``: this interpreter).
         python: The interpreter in the image.
         env: Environment variables for the user's code. Never secrets.
@@ -145,6 +146,7 @@ class WorkloadSpec:
     name: str = DEFAULT_SESSION
     owner: str = ""
     notebook: str = ""
+    notebook_path: str = ""
     image: str = ""
     python: str = ""
     resources: Resources = Resources()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gpu_workbench.app import config as configuration
-from gpu_workbench.app.notebook import find_notebook, local_owner
+from gpu_workbench.app.notebook import Notebook, find_notebook, local_owner
 from gpu_workbench.app.portal import Portal, portal
 from gpu_workbench.app.profiles import Profile, pick, read_profiles
 from gpu_workbench.app.shipping.project import project_folder as mirrored_folder
@@ -83,20 +83,23 @@ class Here:
         """What a line asks for; the same again where the same is asked and nothing has changed."""
         config = self.config(asked_settings(flags))
         owner = self.owner(config)
-        notebook = find_notebook(owner=local_owner(), namespace=self.namespace).id
+        notebook = find_notebook(owner=local_owner(), namespace=self.namespace)
         asked = (flags, config, owner, notebook, Path.cwd(), notebook_image())
         if self._understood is None or self._understood[0] != asked:
             self._understood = asked, self._understand(flags, config, owner=owner, notebook=notebook)
         return self._understood[1]
 
     @staticmethod
-    def _understand(flags: CellFlags, config: configuration.Config, *, owner: str, notebook: str) -> Request:
+    def _understand(
+        flags: CellFlags, config: configuration.Config, *, owner: str, notebook: Notebook
+    ) -> Request:
         profiles = read_profiles(config.files)
         profile = pick(profiles, config.settings.profile)
         spec = build_spec(
-            flags, profile=profile, settings=config.settings, id="", owner=owner, notebook=notebook
+            flags, profile=profile, settings=config.settings, id="", owner=owner, notebook=notebook.id
         )
-        spec = replace(spec, work_dir=work_dir(Path.cwd(), backend=config.settings.backend))
+        folder = work_dir(Path.cwd(), backend=config.settings.backend)
+        spec = replace(spec, work_dir=folder, notebook_path=notebook.shown)
         named = profile if flags.profile else None
         asked = workload_fields(flags, profile=named, backend=config.settings.backend)
         return Request(config, profile, spec, asked)

@@ -37,7 +37,7 @@ class WorkbenchApp(ExtensionApp):
         names = dict.fromkeys(("local", found.settings.backend))
         self._backends = [make_backend(name, config=found) for name in names]
         board = Board([Target(backend, _owner_of(backend)) for backend in self._backends])
-        self.hub = Hub(board, saved=found.settings.saved)
+        self.hub = Hub(board, saved=found.settings.saved, root=root)
 
     def initialize_handlers(self) -> None:
         """Add the routes; the server's base URL is put before them."""

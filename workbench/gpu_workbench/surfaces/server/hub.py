@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from gpu_workbench.app.board import Board
 from gpu_workbench.core.errors import RunNotFound
@@ -20,11 +21,13 @@ class Hub:
     Args:
         board: What they are about.
         saved: How much of a view may be kept in a notebook file: ``summary``, ``full`` or ``none``.
+        root: The folder that the server serves.
     """
 
-    def __init__(self, board: Board, *, saved: str) -> None:
+    def __init__(self, board: Board, *, saved: str, root: Path) -> None:
         self.board = board
         self.saved = saved
+        self._root = root
         self._rows: dict[str, tuple[int, str]] = {}
         self._runs: dict[str, tuple[int, State]] = {}
         self._topics: dict[str, dict[str, int]] = {}
@@ -84,7 +87,7 @@ class Hub:
         for workload, followed in self.board.workloads.items():
             version, text = self._rows.get(workload, (-1, ""))
             if version != followed.version:
-                version, text = followed.version, row(followed)
+                version, text = followed.version, row(followed, root=self._root)
             rows[workload] = version, text
         self._rows = rows
         return {workload: text for workload, (_, text) in rows.items()}
