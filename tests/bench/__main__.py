@@ -44,6 +44,7 @@ SUBJECTS = (
     "footprint",
     "fairness",
     "values",
+    "panel",
 )
 
 
