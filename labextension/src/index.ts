@@ -3,10 +3,21 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { client } from './plugins/client';
+import { commands } from './plugins/commands';
+import { notices } from './plugins/notices';
 import { outputs } from './plugins/outputs';
 import { panel } from './plugins/panel';
 import { renderer } from './plugins/renderer';
+import { settings } from './plugins/settings';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [client, renderer, outputs, panel];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [
+  client,
+  settings,
+  renderer,
+  outputs,
+  panel,
+  commands,
+  notices
+];
 
 export default plugins;
