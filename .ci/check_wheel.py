@@ -27,6 +27,7 @@ DATA = (
     f"{EXTENSION}/package.json",
     f"{EXTENSION}/install.json",
     f"{EXTENSION}/static/style.js",
+    f"{EXTENSION}/schemas/@gpu-workbench/labextension/settings.json",
     "etc/jupyter/jupyter_server_config.d/jupyter-gpu-workbench.json",
 )
 """What JupyterLab and its server look for outside of the package."""

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from gpu_workbench.__about__ import __version__
 from gpu_workbench.surfaces.server.rest import WIRE
+from gpu_workbench.surfaces.server.rows import Row
 from gpu_workbench.surfaces.server.starting.form import StartOptions
 from gpu_workbench.surfaces.server.starting.starter import Started, StartPlan
-from gpu_workbench.surfaces.server.states import CapacityState, Row, TargetState
+from gpu_workbench.surfaces.server.states import CapacityState, TargetState
 from gpu_workbench.surfaces.view.model import VERSION, Snapshot
 
 TARGET = Path(__file__).parent / "src" / "wire.ts"

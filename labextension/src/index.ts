@@ -3,11 +3,23 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { client } from './plugins/client';
+import { commands } from './plugins/commands';
+import { notices } from './plugins/notices';
 import { outputs } from './plugins/outputs';
 import { panel } from './plugins/panel';
 import { renderer } from './plugins/renderer';
+import { settings } from './plugins/settings';
 import { start } from './plugins/start';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [client, renderer, outputs, panel, start];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [
+  client,
+  settings,
+  renderer,
+  outputs,
+  panel,
+  start,
+  commands,
+  notices
+];
 
 export default plugins;

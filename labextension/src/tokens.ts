@@ -126,3 +126,20 @@ export const IRunsPanel = new Token<IRunsPanel>(
   '@gpu-workbench/labextension:IRunsPanel',
   'The panel of GPU Workbench in the side bar.'
 );
+
+/** What the user prefers. */
+export interface IPreferences {
+  /** Emitted when any of it changes. */
+  readonly changed: ISignal<IPreferences, void>;
+  /** Whether to say when a long run has started, failed or is done. */
+  readonly notifications: boolean;
+  /** Seconds after which a run is a long one. */
+  readonly notifyAfter: number;
+  /** Whether notebooks have "Run on GPU" in their toolbar. */
+  readonly toolbarButton: boolean;
+}
+
+export const IPreferences = new Token<IPreferences>(
+  '@gpu-workbench/labextension:IPreferences',
+  'What the user of GPU Workbench prefers.'
+);

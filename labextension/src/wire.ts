@@ -204,10 +204,15 @@ export interface Row {
   readonly backend: string;
   readonly started: number;
   readonly notebook?: string;
+  readonly path?: string;
+  readonly file?: string;
+  readonly cell?: string;
   readonly image?: string;
   readonly namespace?: string;
   readonly gpus?: string;
+  readonly gpu_count?: number;
   readonly busy?: number | null;
+  readonly trend?: readonly (number | null)[];
   readonly kind?: Kind;
   readonly phase?: Phase;
   readonly word?: string;
@@ -219,7 +224,18 @@ export interface Row {
   readonly cost?: string;
   readonly simulated?: boolean;
   readonly ending?: Ending | null;
+  readonly runs?: readonly RunLine[];
   readonly recorded?: boolean;
+}
+
+/** A run in a session, as far as its row tells of it. */
+export interface RunLine {
+  readonly id: string;
+  readonly name?: string;
+  readonly cell?: string;
+  readonly phase?: Phase;
+  readonly waited?: number | null;
+  readonly ran?: number | null;
 }
 
 /** A backend that is looked at. */

@@ -2,3 +2,4 @@ import './base.css';
 import './capacity.css';
 import './start.css';
 import './charts.css';
+import './panel.css';

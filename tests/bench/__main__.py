@@ -48,6 +48,7 @@ SUBJECTS = (
     "contents",
     "on_screen",
     "live_view",
+    "panel",
 )
 
 

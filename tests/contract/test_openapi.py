@@ -11,7 +11,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from jsonschema import Draft202012Validator
-from schemathesis.specs.openapi.checks import missing_required_header
+from schemathesis.specs.openapi.checks import missing_required_header, positive_data_acceptance
 
 from gpu_workbench.surfaces.server.openapi import BASE
 from gpu_workbench.surfaces.server.openapi_route import described_routes, whole_description
@@ -75,6 +75,8 @@ def map_body(context: Any, body: Any) -> Any:
 )
 def test_each_route_does_what_its_description_says(case: schemathesis.Case, server: Server) -> None:
     elsewhere = [missing_required_header]  # jupyter_server answers 403, and test_server.py asks each route
+    if case.operation.path == "/start":  # what its texts mean is no matter of a schema
+        elsewhere.append(positive_data_acceptance)
     case.call_and_validate(
         base_url=server.url + BASE, headers=server.headers, timeout=30, excluded_checks=elsewhere
     )

@@ -1,4 +1,4 @@
-"""A real JupyterLab and a real Chromium, for tests that look at what a person sees.
+"""A real JupyterLab or Notebook 7, and a real Chromium, for tests that look at what a person sees.
 
 Server and browser run in a network namespace of their own where that is possible: Chromium drops every connection
 whenever an address appears on the machine, and a test cluster beside it makes addresses all the time.
@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ _SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
 
-_KERNEL_READY = """() => {
+KERNEL_READY = """() => {
   const k = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
   return k?.connectionStatus === 'connected' && k?.status === 'idle';
 }"""
@@ -58,7 +58,7 @@ def can_isolate() -> bool:
 
 @dataclass(frozen=True)
 class Lab:
-    """A running JupyterLab: where it answers, what it serves, and its process."""
+    """A running JupyterLab, or Notebook 7: where it answers, what it serves, and its process."""
 
     url: str
     token: str
@@ -66,9 +66,12 @@ class Lab:
     data: Path
     process: subprocess.Popen[bytes]
     isolated: bool
+    application: str
 
     def address(self, path: str) -> str:
         """The page of a notebook of this server, in a workspace where nothing else is open."""
+        if self.application == "notebook":
+            return f"{self.url}/notebooks/{path}?token={self.token}"
         return f"{self.url}/lab/workspaces/{secrets.token_hex(4)}/tree/{path}?token={self.token}"
 
     def write(self, path: str, notebook: nbformat.NotebookNode, *, trusted: bool) -> None:
@@ -87,6 +90,8 @@ def jupyterlab(
     isolated: bool | None = None,
     live: bool = True,
     server: bool = True,
+    application: str = "jupyterlab",
+    settings: Mapping[str, Mapping[str, object]] | None = None,
 ) -> Iterator[Lab]:
     """Start a JupyterLab that knows nothing of the user's, and end it with its kernels.
 
@@ -95,6 +100,8 @@ def jupyterlab(
         isolated: In a network of its own; by default where that is possible.
         live: With our extension; without, views are what the notebook itself has.
         server: With our extension of Jupyter's server, too.
+        application: ``jupyterlab`` or ``notebook``.
+        settings: Further settings of its user, by the name of their file.
     """
     isolated = can_isolate() if isolated is None else isolated
     port, token = _free_port(), secrets.token_hex(16)
@@ -118,7 +125,7 @@ def jupyterlab(
         (folder / "config" / "jupyter_server_config.json").write_text(
             json.dumps({"ServerApp": {"jpserver_extensions": {"gpu_workbench": False}}})
         )
-    for name, values in _SETTINGS.items():
+    for name, values in {**_SETTINGS, **(settings or {})}.items():
         file = folder / "settings" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values))
@@ -127,7 +134,7 @@ def jupyterlab(
         *(
             sys.executable,
             "-m",
-            "jupyterlab",
+            application,
             "--allow-root",
             "--no-browser",
             "--ip=127.0.0.1",
@@ -147,7 +154,15 @@ def jupyterlab(
         )
         try:
             _wait_until_serving(process, folder / "lab.log")
-            yield Lab(f"http://127.0.0.1:{port}", token, root, places["JUPYTER_DATA_DIR"], process, isolated)
+            yield Lab(
+                f"http://127.0.0.1:{port}",
+                token,
+                root,
+                places["JUPYTER_DATA_DIR"],
+                process,
+                isolated,
+                application,
+            )
         finally:
             _end(process)
 
@@ -239,7 +254,7 @@ def open_notebook(opened: Page, lab: Lab, path: str, *, dark: bool = False, kern
     opened.goto(lab.address(path))
     opened.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell", timeout=60_000)
     if kernel:
-        opened.wait_for_function(_KERNEL_READY, timeout=60_000)
+        opened.wait_for_function(KERNEL_READY, timeout=60_000)
     opened.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Spinner", state="detached")
     theme = "JupyterLab Dark" if dark else "JupyterLab Light"
     opened.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
@@ -249,4 +264,4 @@ def open_notebook(opened: Page, lab: Lab, path: str, *, dark: bool = False, kern
 def run_all(opened: Page) -> None:
     """Run every cell, and wait for the last to end."""
     opened.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
-    opened.wait_for_function(_KERNEL_READY, timeout=60_000)
+    opened.wait_for_function(KERNEL_READY, timeout=60_000)

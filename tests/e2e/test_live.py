@@ -137,7 +137,7 @@ def test_when_the_kernel_is_killed_its_output_goes_on(page: Page) -> None:
 def test_it_is_stopped_from_the_panel(page: Page) -> None:
     page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-runs')")
     page.get_by_role("button", name="Stop default").click()
-    expect(page.locator(".gpuw-Panel .gpuw-Group:visible").first).to_have_text("Ended · 1", timeout=30_000)
+    expect(page.locator(".gpuw-Panel .gpuw-Group:visible").first).to_have_text("Today · 1", timeout=30_000)
     picture(page, "live-stopped")
 
 

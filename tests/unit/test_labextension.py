@@ -60,3 +60,36 @@ def test_what_is_loaded_stays_small() -> None:
         pytest.skip("the extension is not built; `make setup`")
     size = sum(len(gzip.compress(path.read_bytes())) for path in bundle.glob("*.js"))
     assert size < 150_000, size
+
+
+def schemas() -> list[Path]:
+    """The settings of whatever JupyterLab and Notebook bring."""
+    import jupyterlab
+
+    share = Path(jupyterlab.__file__).parents[4] / "share" / "jupyter" / "lab" / "schemas"
+    found = list(share.rglob("*.json"))
+    assert len(found) > 50, share
+    return found
+
+
+def test_our_keys_are_nobody_elses() -> None:
+    ours = [ROOT / "labextension" / "schema" / "settings.json"]
+    assert keys(ours)
+    assert not keys(ours) & keys(schemas())
+
+
+def keys(files: list[Path]) -> set[str]:
+    """What is pressed for something, as it is on every system but a Mac."""
+    shortcuts = [
+        one for path in files for one in json.loads(path.read_text()).get("jupyter.lab.shortcuts", [])
+    ]
+    pressed = [one["keys"] for one in shortcuts if not one.get("disabled")]
+    return {" ".join(combination).replace("Accel", "Ctrl") for combination in pressed} - {""}
+
+
+def test_our_toolbar_and_keys_name_commands_that_there_are() -> None:
+    ours = json.loads((ROOT / "labextension" / "schema" / "settings.json").read_text())
+    named = {one["command"] for one in ours["jupyter.lab.shortcuts"]}
+    named |= {one["command"] for one in ours["jupyter.lab.toolbars"]["Notebook"]}
+    commands = (ROOT / "labextension" / "src" / "commands.ts").read_text()
+    assert not [command for command in named if f"'{command}'" not in commands]

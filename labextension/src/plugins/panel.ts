@@ -2,34 +2,68 @@
 
 import { ILayoutRestorer } from '@jupyterlab/application';
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { LabIcon } from '@jupyterlab/ui-components';
+import { INotebookTracker } from '@jupyterlab/notebook';
 
+import { CommandIDs, PANEL } from '../commands';
+import { runsIcon } from '../icons';
+import { Absence } from '../models/absence';
+import { attachLine } from '../models/attach';
+import { nameOf } from '../models/runlist';
 import { IRuns, IRunsPanel } from '../tokens';
+import type { Row } from '../wire';
 import { RunsPanel } from '../views/panel';
-
-/** Three bars on a board: a device at work. */
-const icon = new LabIcon({
-  name: 'gpu-workbench:runs',
-  svgstr:
-    '<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">' +
-    '<g class="jp-icon3" fill="#616161"><path d="M3 5h18v14H3V5zm2 2v10h14V7H5z"/>' +
-    '<path d="M7 13h2v3H7zM11 9h2v7h-2zM15 11h2v5h-2z"/></g></svg>'
-});
 
 export const panel: JupyterFrontEndPlugin<IRunsPanel> = {
   id: '@gpu-workbench/labextension:panel',
   description: 'Every run of the user, in the side bar.',
   autoStart: true,
   requires: [IRuns],
-  optional: [ILayoutRestorer],
+  optional: [ILayoutRestorer, INotebookTracker],
   provides: IRunsPanel,
-  activate: (app: JupyterFrontEnd, runs: IRuns, restorer: ILayoutRestorer | null) => {
-    const widget = new RunsPanel(runs);
-    widget.id = 'gpu-workbench-runs';
-    widget.title.icon = icon;
+  activate: (
+    app: JupyterFrontEnd,
+    runs: IRuns,
+    restorer: ILayoutRestorer | null,
+    tracker: INotebookTracker | null
+  ) => {
+    const { commands, serviceManager } = app;
+    const openNotebook = ({ id, path = '', file = '', cell = '' }: Row) =>
+      void commands.execute(CommandIDs.openNotebook, { id, path, file, cell });
+    const widget = new RunsPanel(runs, {
+      open: row => {
+        if (commands.hasCommand(CommandIDs.openRun)) {
+          void commands.execute(CommandIDs.openRun, {
+            workload: row.id,
+            run: '',
+            name: nameOf(row)
+          });
+        } else {
+          openNotebook(row);
+        }
+      },
+      notebook: openNotebook,
+      attach: row => void commands.execute(CommandIDs.attach, { line: attachLine(row) })
+    });
+    widget.id = PANEL;
+    widget.title.icon = runsIcon;
     widget.title.caption = 'GPU runs';
     app.shell.add(widget, 'left', { rank: 450 });
     restorer?.add(widget, widget.id);
+    tracker?.currentChanged.connect((_, current) => {
+      widget.setNotebook(current?.context.localPath ?? '');
+      current?.context.pathChanged.connect(context => {
+        if (tracker.currentWidget === current) {
+          widget.setNotebook(context.localPath);
+        }
+      });
+    });
+    const absence = new Absence(runs, localStorage, serviceManager.serverSettings.baseUrl);
+    absence.ended.connect((_, found) => {
+      widget.setSince(found);
+    });
+    void app.restored.then(() => {
+      absence.begin();
+    });
     const open = () => {
       app.shell.activateById(widget.id);
     };

@@ -1,14 +1,21 @@
 import { Widget } from '@lumino/widgets';
 
 import { row, TestRuns } from '../testing';
+import type { Since } from '../models/since';
 import { RunsPanel } from './panel';
 
 let runs: TestRuns;
 let panel: RunsPanel;
+let asked: string[];
 
 beforeEach(() => {
   runs = new TestRuns();
-  panel = new RunsPanel(runs);
+  asked = [];
+  panel = new RunsPanel(runs, {
+    open: one => asked.push(`open ${one.id}`),
+    notebook: one => asked.push(`notebook ${one.id}`),
+    attach: one => asked.push(`attach ${one.id}`)
+  });
   Widget.attach(panel, document.body);
   panel.hide();
   panel.show();
@@ -19,12 +26,22 @@ afterEach(() => {
 });
 
 const groups = () =>
-  [...panel.node.querySelectorAll<HTMLElement>('.gpuw-Group')]
-    .filter(heading => !heading.hidden)
-    .map(heading => heading.textContent);
+  [...panel.node.querySelectorAll('.gpuw-Group')].map(heading => heading.textContent);
+const names = () => [...panel.node.querySelectorAll('.gpuw-RowName')].map(node => node.textContent);
+const find = (label: string) =>
+  panel.node.querySelector<HTMLButtonElement>(`[aria-label="${label}"]`);
+const chip = (label: string) =>
+  [...panel.node.querySelectorAll<HTMLButtonElement>('.gpuw-Chip')].find(
+    node => node.textContent === label
+  );
+const press = (key: string) =>
+  document.activeElement?.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
 
-const names = () =>
-  [...panel.node.querySelectorAll('.gpuw-Row strong')].map(node => node.textContent);
+function type(word: string): void {
+  const search = panel.node.querySelector('input') as unknown as HTMLInputElement;
+  search.value = word;
+  search.dispatchEvent(new Event('input'));
+}
 
 it('follows the list and the capacity only while it is shown', () => {
   expect(runs.asked.sort()).toEqual(['follow', 'follow capacity']);
@@ -32,47 +49,137 @@ it('follows the list and the capacity only while it is shown', () => {
   expect(runs.asked.sort()).toEqual(['follow', 'follow capacity', 'leave', 'leave capacity']);
 });
 
-it('puts what runs first, the newest on top', () => {
+it('shows groups with what they have in all', () => {
   runs.say(
     row('old', { phase: 'Failed' }),
-    row('one', { started: 1 }),
-    row('two', { started: 2 }),
+    row('one', { started: 1, gpu_count: 16 }),
+    row('two', { started: 2, gpu_count: 5 }),
     row('wait', { phase: 'Queued' })
   );
-  expect(groups()).toEqual(['Running · 2', 'Waiting · 1', 'Ended · 1']);
+  expect(groups()).toEqual(['Running · 221 GPUs', 'Waiting · 1', 'Before today · 1']);
   expect(names()).toEqual(['two', 'one', 'wait', 'old']);
 });
 
 it('moves a row to where it belongs, and keeps the focus of one that stays', () => {
-  runs.say(row('one'), row('two'));
-  const stop = panel.node.querySelector<HTMLElement>('[aria-label="Stop two"]');
+  runs.say(row('one', { started: 2 }), row('two', { started: 1 }), row('three'));
+  const stop = find('Stop two');
   stop?.focus();
-  runs.say(row('one', { phase: 'Succeeded' }), row('two', { answer: 'goes on' }));
+  runs.say(
+    row('one', { phase: 'Succeeded' }),
+    row('two', { answer: 'goes on' }),
+    row('new', { started: 9 })
+  );
   expect(document.activeElement).toBe(stop);
-  expect(groups()).toEqual(['Running · 1', 'Ended · 1']);
-  runs.say(row('two'));
-  expect(names()).toEqual(['two']);
+  expect(names()).toEqual(['new', 'two', 'one']);
+});
+
+it('touches only the rows that have changed', () => {
+  const [one, two] = [row('one'), row('two')];
+  runs.say(one, two);
+  const figures = () => [...panel.node.querySelectorAll('.gpuw-RowHead > .gpuw-Quiet')];
+  const before = figures().map(node => node.firstChild);
+  runs.say(one, { ...two, busy: 40 });
+  const after = figures().map(node => node.firstChild);
+  expect(after.filter((node, place) => node === before[place])).toHaveLength(1);
+});
+
+it('has of a thousand rows those in the page that can be seen', () => {
+  runs.say(...Array.from({ length: 1000 }, (_, place) => row(`r${place}`, { started: -place })));
+  expect(groups()).toEqual(['Running · 1000']);
+  expect(names().length).toBeLessThan(60);
+  const list = panel.node.querySelector('.gpuw-List') as unknown as HTMLElement;
+  list.scrollTop = 40_000;
+  list.dispatchEvent(new Event('scroll'));
+  expect(names()).not.toContain('r0');
+  expect(names().length).toBeGreaterThan(10);
+  expect(names().every(name => Number(name.slice(1)) > 500)).toBe(true);
+});
+
+it('is gone through with the keyboard, and Tab comes to one row', () => {
+  runs.say(
+    row('one', { started: 2 }),
+    row('two', { started: 1 }),
+    row('wait', { phase: 'Queued' })
+  );
+  const reached = () =>
+    [...panel.node.querySelectorAll<HTMLElement>('.gpuw-RowName')]
+      .filter(node => node.tabIndex === 0)
+      .map(node => node.textContent);
+  expect(reached()).toEqual(['one']);
+  panel.node.querySelector<HTMLElement>('.gpuw-RowName')?.focus();
+  const went = ['ArrowDown', 'ArrowDown', 'ArrowDown', 'ArrowUp', 'Home', 'End'].map(key => {
+    press(key);
+    return document.activeElement?.textContent;
+  });
+  expect(went).toEqual(['two', 'wait', 'wait', 'two', 'one', 'wait']);
+  expect(reached()).toEqual(['wait']);
 });
 
 it('finds what was typed', () => {
   runs.say(row('train', { image: 'pytorch' }), row('other'));
-  const search = panel.node.querySelector('input') as unknown as HTMLInputElement;
-  search.value = 'PyT';
-  search.dispatchEvent(new Event('input'));
+  type('PyT');
   expect(names()).toEqual(['train']);
-  search.value = 'nothing';
-  search.dispatchEvent(new Event('input'));
+  type('nothing');
   expect(panel.node.textContent).toContain('Nothing goes by that');
+});
+
+it('narrows to the open notebook, to what failed and to what idles', () => {
+  runs.say(
+    row('here', { path: 'a.ipynb', started: 3 }),
+    row('idle', { word: 'Idle', started: 2 }),
+    row('bad', { phase: 'Failed' })
+  );
+  expect(chip('This notebook')?.disabled).toBe(true);
+  panel.setNotebook('a.ipynb');
+  chip('This notebook')?.click();
+  expect(names()).toEqual(['here']);
+  chip('This notebook')?.click();
+  chip('Idle')?.click();
+  chip('Failed')?.click();
+  expect(names()).toEqual(['idle', 'bad']);
+  expect(chip('Idle')?.getAttribute('aria-pressed')).toBe('true');
+});
+
+it('says what has ended since, shows those alone, and is dismissed', () => {
+  const found: Since = { done: 2, failed: 1, stopped: 0, workloads: new Set(['b']), open: [] };
+  runs.say(row('a'), row('b', { phase: 'Failed' }));
+  panel.setSince(found);
+  const line = panel.node.querySelector('.gpuw-Since') as unknown as HTMLElement;
+  const text = line.querySelector('button') as unknown as HTMLButtonElement;
+  expect(text.textContent).toBe('Since you left: 2 done, 1 failed');
+  text.click();
+  expect(names()).toEqual(['b']);
+  text.click();
+  expect(names()).toEqual(['a', 'b']);
+  text.click();
+  find('Dismiss')?.click();
+  expect([line.hidden, names()]).toEqual([true, ['a', 'b']]);
+});
+
+it('opens a row, its notebook, and attaches it', () => {
+  runs.say(row('a', { file: 'explore.ipynb' }), row('b'));
+  panel.node.querySelector<HTMLElement>('.gpuw-Row')?.click();
+  find('Notebook a')?.click();
+  find('Attach a')?.click();
+  expect(asked).toEqual(['open a', 'notebook a', 'attach a']);
+  expect(find('Notebook b')?.hidden).toBe(true);
 });
 
 it('stops a run, and says why it could not', async () => {
   runs.say(row('bad'), row('done', { phase: 'Stopped' }));
-  panel.node.querySelector<HTMLElement>('[aria-label="Stop bad"]')?.click();
+  find('Stop bad')?.click();
   expect(runs.asked).toContain('stop bad');
+  expect(asked).toEqual([]);
   await vi.waitFor(() => {
-    expect(panel.node.textContent).toContain('It cannot be');
+    expect(panel.node.querySelector('[role=alert]')?.textContent).toContain('It cannot be');
   });
-  expect(panel.node.querySelector<HTMLElement>('[aria-label="Stop done"]')?.hidden).toBe(true);
+  expect(find('Stop done')?.hidden).toBe(true);
+});
+
+it('offers no guest to stop', () => {
+  runs.mayAct = false;
+  runs.say(row('a'));
+  expect(find('Stop a')?.hidden).toBe(true);
 });
 
 it('says what to do where nothing has run, and where nobody answers', () => {
@@ -84,7 +191,10 @@ it('says what to do where nothing has run, and where nobody answers', () => {
 });
 
 it.each(['<img src=x onerror=alert(1)>', '<script>alert(1)</script>'])('shows %s as text', bad => {
-  runs.say(row('x', { name: bad, answer: bad, image: bad, gpus: bad }));
+  const line = { id: 'r', name: bad, phase: 'Running' } as const;
+  runs.say(
+    row('x', { name: bad, answer: bad, image: bad, gpus: bad, file: bad, path: bad, runs: [line] })
+  );
   expect(panel.node.querySelector('img, script')).toBeNull();
   expect(names()).toEqual([bad]);
 });

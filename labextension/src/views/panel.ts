@@ -4,41 +4,86 @@ import { DisposableSet } from '@lumino/disposable';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
+import { groupsOf } from '../models/listing';
+import type { Filter, Group } from '../models/listing';
+import type { Since } from '../models/since';
 import type { IRuns, Known } from '../tokens';
-import type { Phase, Row } from '../wire';
+import type { Row } from '../wire';
 import { CapacityView } from './capacity';
-import { h } from './dom';
-import { ended } from '../models/phases';
-import { matches, RowView } from './row';
+import { button, h } from './dom';
+import { RowView } from './row';
+import type { RowActions } from './row';
+import { SinceLine } from './since';
+import { VirtualList } from './virtual';
+import type { Drawn } from './virtual';
 
-/** What a group is called, which phases are in it, and how many rows are drawn: the rest is found by searching. */
-const GROUPS: readonly (readonly [string, (phase: Phase) => boolean, number])[] = [
-  ['Running', phase => phase === 'Running' || phase === 'Stopping', 500],
-  ['Waiting', phase => ['Queued', 'Pending', 'Starting'].includes(phase), 500],
-  ['Ended', ended, 50]
+/** What the panel cannot do itself. */
+export type PanelActions = Pick<RowActions, 'open' | 'notebook' | 'attach'>;
+
+type Item = { readonly key: string } & ({ readonly group: Group } | { readonly row: Row });
+
+const FILTERS: readonly (readonly [Filter, string, string])[] = [
+  ['notebook', 'This notebook', 'Those of the notebook that is open'],
+  ['failed', 'Failed', 'Those that failed or were lost, and sessions whose last cell did'],
+  ['idle', 'Idle', 'Sessions in which no cell runs']
 ];
+
+/** Heights of a row and of a heading, in the height of the text. */
+const ROW = 3.7;
+const HEADING = 2.4;
 
 /** The panel. It follows the list while it is on the screen. */
 export class RunsPanel extends Widget {
-  constructor(runs: IRuns) {
+  constructor(runs: IRuns, actions: PanelActions) {
     super();
     this.addClass('gpuw-Panel');
     this._runs = runs;
     this._capacity = new CapacityView(runs);
+    this._actions = {
+      ...actions,
+      get mayAct() {
+        return runs.mayAct;
+      },
+      stop: row => void this._stop(row)
+    };
     this._search.type = 'search';
-    this._search.placeholder = 'Search name, image, id…';
+    this._search.placeholder = 'Search name, notebook…';
     this._search.setAttribute('aria-label', 'Search runs');
     this._search.addEventListener('input', this._draw);
-    this.node.append(
+    this._refused.setAttribute('role', 'alert');
+    const head = h(
+      'div',
+      'gpuw-PanelTop',
       h('div', 'gpuw-PanelHead', h('h2', 'gpuw-PanelTitle', 'GPU runs'), this.actions),
       this._versions,
-      this.top,
-      this._search,
-      this._note,
-      this._wrong,
-      ...this._groups.flatMap(({ heading, list }) => [heading, list]),
-      this._capacity.node
+      this.top
     );
+    head.append(
+      this._since.node,
+      this._search,
+      this._chips,
+      this._note,
+      this._refused,
+      this._wrong
+    );
+    this._chips.append(...this._filters.values());
+    this.node.append(head, this._list.node, this._capacity.node);
+    this.setNotebook('');
+  }
+
+  /** Which notebook is open, as Jupyter's contents API has its path; empty for none. */
+  setNotebook(path: string): void {
+    this._notebook = path;
+    const chip = this._filters.get('notebook');
+    if (chip !== undefined) {
+      chip.disabled = path === '';
+    }
+    this._draw();
+  }
+
+  /** What has ended while nobody looked. */
+  setSince(found: Since | null): void {
+    this._since.show(found);
   }
 
   /** Beside the title, for buttons. */
@@ -72,6 +117,11 @@ export class RunsPanel extends Widget {
     }
   }
 
+  protected override onResize(message: Widget.ResizeMessage): void {
+    super.onResize(message);
+    this._list.draw();
+  }
+
   protected override onBeforeHide(message: Message): void {
     super.onBeforeHide(message);
     this._let();
@@ -92,52 +142,38 @@ export class RunsPanel extends Widget {
   }
 
   private readonly _draw = (): void => {
-    const rows = this._known.kind === 'value' ? [...this._known.value.values()] : [];
-    const word = this._search.value.trim().toLowerCase();
-    const found = rows
-      .filter(row => matches(row, word))
-      .sort((one, other) => other.started - one.started);
-    this._note.textContent = this._said(rows.length, found.length);
+    const rows = this._known.kind === 'value' ? this._known.value : new Map<string, Row>();
+    const groups = groupsOf(
+      rows.values(),
+      {
+        word: this._search.value,
+        filters: this._chosen,
+        notebook: this._notebook,
+        only: this._only
+      },
+      new Date()
+    );
+    this._note.textContent = this._said(rows.size, groups.length);
     this._note.hidden = this._note.textContent === '';
     const understood = this._runs.connection.state !== 'missing';
     this._versions.textContent = understood ? this._runs.versions.said : '';
     this._versions.hidden = this._versions.textContent === '';
-    const parts = this._groups.map(group => ({
-      ...group,
-      members: found.filter(row => group.belongs(row.phase ?? 'Queued'))
-    }));
-    for (const { list, members, limit } of parts) {
-      this._clear(list, new Set(members.slice(0, limit).map(row => row.id)));
-    }
-    for (const { title, heading, list, members, limit } of parts) {
-      heading.textContent = `${title} · ${members.length}`;
-      heading.hidden = members.length === 0;
-      members.slice(0, limit).forEach((row, place) => {
-        this._put(list, place, row);
-      });
-    }
+    this._chips.hidden = rows.size === 0;
+    this._textHeight = Number.parseFloat(getComputedStyle(this.node).fontSize) || 13;
+    this._list.show(
+      groups.flatMap((group): Item[] => [
+        { key: group.title, group },
+        ...group.rows.map(row => ({ key: row.id, row }))
+      ])
+    );
   };
 
-  /** Take out of a list the rows that do not belong there any more. */
-  private _clear(list: HTMLElement, stay: ReadonlySet<string>): void {
-    for (const [id, view] of this._rows) {
-      if (view.node.parentNode === list && !stay.has(id)) {
-        view.node.remove();
-        this._rows.delete(id);
-      }
-    }
-  }
-
-  /** Bring a row to its place, and leave it where it is there already: moving it would take its focus. */
-  private _put(list: HTMLElement, place: number, row: Row): void {
-    let view = this._rows.get(row.id);
-    if (view === undefined) {
-      view = new RowView(this._runs, row.id);
-      this._rows.set(row.id, view);
-    }
-    view.show(row);
-    if (list.children[place] !== view.node) {
-      list.insertBefore(view.node, list.children[place] ?? null);
+  private async _stop(row: Row): Promise<void> {
+    this._refused.textContent = '';
+    try {
+      await this._runs.stop(row.id);
+    } catch (error) {
+      this._refused.textContent = error instanceof Error ? error.message : String(error);
     }
   }
 
@@ -161,18 +197,88 @@ export class RunsPanel extends Widget {
     return found === 0 ? 'Nothing goes by that' : '';
   }
 
+  private _toggle(filter: Filter): void {
+    if (!this._chosen.delete(filter)) {
+      this._chosen.add(filter);
+    }
+    this._filters.get(filter)?.setAttribute('aria-pressed', String(this._chosen.has(filter)));
+    this._draw();
+  }
+
+  private _make(item: Item): Drawn<Item> {
+    if ('group' in item) {
+      return new Heading();
+    }
+    const view = new RowView(this._actions, item.row);
+    return {
+      node: view.node,
+      show: one => {
+        if ('row' in one) {
+          view.show(one.row);
+        }
+      },
+      reach: current => {
+        view.reach(current);
+      },
+      focus: () => {
+        view.focus();
+      }
+    };
+  }
+
   private readonly _runs: IRuns;
   private readonly _capacity: CapacityView;
+  private readonly _actions: RowActions;
   private readonly _search = document.createElement('input');
   private readonly _wrong = h('div', '');
+  private readonly _refused = h('p', 'gpuw-Note');
   private readonly _note = h('p', 'gpuw-PanelNote');
   private readonly _versions = h('p', 'gpuw-PanelNote');
-  private readonly _rows = new Map<string, RowView>();
-  private readonly _groups = GROUPS.map(([title, belongs, limit]) => {
-    const list = h('ul', 'gpuw-Rows');
-    list.setAttribute('aria-label', title);
-    return { title, belongs, limit, list, heading: h('h3', 'gpuw-Group') };
+  private readonly _chips = h('div', 'gpuw-Chips');
+  private readonly _since = new SinceLine(only => {
+    this._only = only;
+    this._draw();
   });
+  private readonly _filters = new Map(
+    FILTERS.map(([filter, label, title]) => {
+      const chip = button(label, title, () => {
+        this._toggle(filter);
+      });
+      chip.className = 'gpuw-Chip';
+      chip.setAttribute('aria-pressed', 'false');
+      return [filter, chip];
+    })
+  );
+  private readonly _chosen = new Set<Filter>();
+  private readonly _list = new VirtualList<Item>({
+    key: item => item.key,
+    height: item => Math.round(this._textHeight * ('group' in item ? HEADING : ROW)),
+    focusable: item => 'row' in item,
+    make: item => this._make(item)
+  });
+  private _textHeight = 13;
+  private _notebook = '';
+  private _only: ReadonlySet<string> | null = null;
   private _known: Known<ReadonlyMap<string, Row>> = { kind: 'waiting' };
   private _following: DisposableSet | null = null;
+}
+
+/** What stands above a group: what it is, how many there are, and what they have in all. */
+class Heading implements Drawn<Item> {
+  readonly node = h('h3', 'gpuw-Group');
+
+  show(item: Item): void {
+    if ('group' in item) {
+      const { title, sum, rows } = item.group;
+      this.node.replaceChildren(h('span', '', `${title} · ${rows.length}`), h('span', '', sum));
+    }
+  }
+
+  reach(): void {
+    return; // arrow keys pass over it
+  }
+
+  focus(): void {
+    return;
+  }
 }

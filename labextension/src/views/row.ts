@@ -1,65 +1,146 @@
 /** One workload in the panel, refreshed in place, so that what has the focus keeps it. */
 
-import type { IRuns } from '../tokens';
 import type { Row } from '../wire';
 import { button, h } from './dom';
 import { about, percent, seconds } from './format';
 import { ended } from '../models/phases';
+import { isSession, nameOf, runName } from '../models/runlist';
 import { mark, stateOf } from './phases';
+import { Trend } from './trend';
+
+/** What can be done with a row. */
+export interface RowActions {
+  /** Whether whoever looks may stop it. */
+  readonly mayAct: boolean;
+  open(row: Row): void;
+  notebook(row: Row): void;
+  attach(row: Row): void;
+  stop(row: Row): void;
+}
 
 /** A row of the panel. */
 export class RowView {
-  constructor(runs: IRuns, id: string) {
-    this._runs = runs;
-    this._stop = button('Stop', '', () => void this._end(id));
-    this.node.append(this._head, this._body, this._refused);
-    this._body.append(this._said, this._stop);
+  constructor(actions: RowActions, row: Row) {
+    this._actions = actions;
+    this._row = row;
+    const act = (what: (row: Row) => void) => (event?: Event) => {
+      event?.stopPropagation();
+      what(this._row);
+    };
+    this._name = button('', '', () => undefined); // the row is clicked
+    this._name.className = 'gpuw-RowName';
+    this._notebook = button(
+      'Notebook',
+      '',
+      act(one => {
+        actions.notebook(one);
+      })
+    );
+    this._attach = button(
+      'Attach',
+      '',
+      act(one => {
+        actions.attach(one);
+      })
+    );
+    this._stop = button(
+      'Stop',
+      '',
+      act(one => {
+        actions.stop(one);
+      })
+    );
+    this._buttons = [this._notebook, this._attach, this._stop];
+    this.node.addEventListener(
+      'click',
+      act(one => {
+        actions.open(one);
+      })
+    );
+    this._doings.append(...this._buttons);
+    this._head.append(this._mark, this._name, this._tag, this._figure);
+    this._body.append(this._said, this._line.node, this._doings);
+    this.node.append(this._head, this._body, this._bar);
   }
 
-  readonly node = h('li', 'gpuw-Row');
+  readonly node = h('article', 'gpuw-Row');
 
   /** Show what is known now. */
   show(row: Row): void {
+    if (row === this._shown && this._actions.mayAct === this._mayAct) {
+      return;
+    }
+    this._row = this._shown = row;
+    this._mayAct = this._actions.mayAct;
     const phase = row.phase ?? 'Queued';
     const name = nameOf(row);
+    const figure = figureOf(row);
     this.node.dataset.state = stateOf(phase);
-    this.node.title = [row.word ?? phase, placeOf(row), row.image, row.id]
-      .filter(Boolean)
-      .join(' · ');
-    this._head.replaceChildren(
-      mark(phase),
-      h('strong', '', name),
-      h('span', 'gpuw-Quiet', figure(row))
-    );
-    this._said.textContent = row.answer != null && row.answer !== '' ? row.answer : placeOf(row);
-    this._stop.hidden = !this._runs.mayAct || ended(phase) || phase === 'Stopping';
-    this._stop.title = `End ${name} and release its GPUs`;
-    this._stop.setAttribute('aria-label', `Stop ${name}`);
+    this.node.title = titleOf(row);
+    this.node.setAttribute('aria-label', [name, row.word ?? phase, figure].join(', '));
+    this._mark.replaceChildren(mark(phase));
+    this._name.textContent = name;
+    this._tag.hidden = row.simulated !== true;
+    this._figure.textContent = figure;
+    this._said.textContent = saidOf(row);
+    this._draw(row, name);
+    this._offer(row, name);
   }
 
-  private async _end(id: string): Promise<void> {
-    this._stop.disabled = true;
-    this._refused.textContent = '';
-    try {
-      await this._runs.stop(id);
-    } catch (error) {
-      this._refused.textContent = error instanceof Error ? error.message : String(error);
-    } finally {
-      this._stop.disabled = false;
+  /** Whether Tab comes here. */
+  reach(current: boolean): void {
+    for (const one of [this._name, ...this._buttons]) {
+      one.tabIndex = current ? 0 : -1;
     }
   }
 
-  private readonly _runs: IRuns;
-  private readonly _stop: HTMLButtonElement;
-  private readonly _head = h('div', 'gpuw-RowHead');
-  private readonly _said = h('span', 'gpuw-Quiet');
-  private readonly _body = h('div', 'gpuw-RowBody');
-  private readonly _refused = h('div', 'gpuw-Note');
-}
+  focus(): void {
+    this._name.focus();
+  }
 
-/** What people call it. */
-export function nameOf(row: Row): string {
-  return row.name != null && row.name !== '' ? row.name : row.id.slice(0, 8);
+  private _draw(row: Row, name: string): void {
+    const trend = row.phase === 'Running' ? (row.trend ?? []) : [];
+    this._line.node.toggleAttribute('hidden', trend.length === 0);
+    if (trend.length > 0) {
+      this._line.draw(trend, `GPU use of ${name}: ${percent(row.busy)}`);
+    }
+    const share = row.phase === 'Running' ? shareOf(row) : null;
+    this._bar.hidden = share === null;
+    this._bar.style.setProperty('--gpuw-share', `${share ?? 0}%`);
+  }
+
+  private _offer(row: Row, name: string): void {
+    const phase = row.phase ?? 'Queued';
+    const offer = (node: HTMLButtonElement, shown: boolean, title: string) => {
+      node.hidden = !shown;
+      node.title = title;
+      node.setAttribute('aria-label', `${node.textContent} ${name}`);
+    };
+    const file = row.file ?? '';
+    offer(this._notebook, file !== '', `Open ${file} where it was started`);
+    offer(this._attach, row.kind !== 'store', `Show ${name} in the notebook that is open`);
+    const stops = this._actions.mayAct && !ended(phase) && phase !== 'Stopping';
+    offer(this._stop, stops, `End ${name} and release its GPUs`);
+  }
+
+  private readonly _actions: RowActions;
+  private readonly _name: HTMLButtonElement;
+  private readonly _notebook: HTMLButtonElement;
+  private readonly _attach: HTMLButtonElement;
+  private readonly _stop: HTMLButtonElement;
+  private readonly _buttons: readonly HTMLButtonElement[];
+  private readonly _head = h('div', 'gpuw-RowHead');
+  private readonly _mark = h('span', '');
+  private readonly _tag = h('span', 'gpuw-Tag', 'SIMULATED');
+  private readonly _figure = h('span', 'gpuw-Quiet');
+  private readonly _body = h('div', 'gpuw-RowBody');
+  private readonly _said = h('span', 'gpuw-Quiet');
+  private readonly _line = new Trend();
+  private readonly _doings = h('span', 'gpuw-RowDoings');
+  private readonly _bar = h('div', 'gpuw-RowBar');
+  private _row: Row;
+  private _shown: Row | null = null;
+  private _mayAct = false;
 }
 
 /** Where it runs, in words. */
@@ -69,27 +150,56 @@ function placeOf(row: Row): string {
   return [gpus, gpus.includes(where ?? '') ? '' : where].filter(Boolean).join(' · ');
 }
 
-/** Whether a row goes by what was typed. */
-export function matches(row: Row, word: string): boolean {
-  return [row.name, row.id, row.image, row.namespace, row.backend].some(
-    text => text?.toLowerCase().includes(word) === true
-  );
+/** The second line: where it came from and runs, or why it waits, or how it ended. */
+function saidOf(row: Row): string {
+  const phase = row.phase ?? 'Queued';
+  const answer = row.answer ?? '';
+  if (phase !== 'Running' && answer !== '') {
+    return answer;
+  }
+  const busy = isSession(row) ? row.runs?.find(run => run.phase === 'Running') : undefined;
+  const file = row.file ?? '';
+  const source = busy === undefined ? file : runName(busy, row);
+  return [source, source.includes(file) ? '' : file, placeOf(row)].filter(Boolean).join(' · ');
+}
+
+function titleOf(row: Row): string {
+  const phase = row.phase ?? 'Queued';
+  return [row.word ?? phase, row.answer, row.path ?? row.file, placeOf(row), row.image, row.id]
+    .filter(Boolean)
+    .join(' · ');
+}
+
+/** Per cent of its progress; `null` where that is not known. */
+function shareOf(row: Row): number | null {
+  const { progress } = row;
+  return progress?.total != null && progress.total > 0
+    ? Math.min(100, Math.max(0, (100 * progress.done) / progress.total))
+    : null;
+}
+
+/** Minutes are enough of what is far off: a figure that changes every second asks to be looked at. */
+function roughly(value: number): string {
+  return value < 120
+    ? about(value)
+    : about(60 * Math.round(value / 60)).replace(/ 00 (s|min)$/, '');
 }
 
 /** The one figure of a row. */
-export function figure(row: Row): string {
-  const { progress } = row;
+export function figureOf(row: Row): string {
   const phase = row.phase ?? 'Queued';
   if (ended(phase)) {
     return [phase.toLowerCase(), row.ran == null ? '' : seconds(row.ran)]
       .filter(Boolean)
       .join(' · ');
   }
-  if (phase === 'Running' && progress?.total != null && progress.total > 0) {
-    return percent(Math.min(100, (100 * progress.done) / progress.total));
+  const share = phase === 'Running' ? shareOf(row) : null;
+  if (share !== null) {
+    const left = row.progress?.seconds_left;
+    return left == null ? percent(share) : `${percent(share)} · about ${roughly(left)}`;
   }
   if (row.word === 'Idle' && row.ending != null) {
-    return `idle · ends in ${about(row.ending.seconds)}`;
+    return `idle · ends in ${roughly(row.ending.seconds)}`;
   }
   if (phase === 'Running' && row.busy != null) {
     return `GPU ${percent(row.busy)}`;

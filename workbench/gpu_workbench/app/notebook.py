@@ -27,6 +27,12 @@ class Notebook:
     id: str = ""
     path: str = ""
 
+    @property
+    def shown(self) -> str:
+        """Its path for others to read: the home folder is ``~``, so that it names no user."""
+        home = f"{_home()}/"
+        return f"~/{self.path.removeprefix(home)}" if self.path.startswith(home) else self.path
+
 
 def owner_of(user: str) -> str:
     """The owner that stands on objects instead of a user's name: 16 hexadecimal digits.
@@ -54,8 +60,17 @@ def find_notebook(*, owner: str, namespace: Mapping[str, object]) -> Notebook:
     """
     said = namespace.get("__vsc_ipynb_file__")
     path = said if isinstance(said, str) and said else os.environ.get("JPY_SESSION_NAME", "")
-    if not path:
-        return Notebook()
+    return notebook_at(path, owner=owner) if path else Notebook()
+
+
+def notebook_at(path: str, *, owner: str) -> Notebook:
+    """The notebook of that file on this Jupyter server.
+
+    Args:
+        path: Its file; ``~`` is this user's home folder.
+        owner: Hash of the user's name.
+    """
+    path = f"{_home()}{path.removeprefix('~')}" if path.startswith("~/") else path
     return Notebook(id=_hash("notebook", owner, _server(), path), path=path)
 
 
@@ -68,6 +83,11 @@ def cell_id(parent: Mapping[str, object]) -> str:
     metadata = parent.get("metadata")
     found = metadata.get("cellId") if isinstance(metadata, Mapping) else None
     return found if isinstance(found, str) else ""
+
+
+def _home() -> str:
+    """This user's home folder; ``~`` where there is none, as for a user id that the platform made up."""
+    return os.path.expanduser("~").rstrip("/")  # noqa: PTH111, Path raises where there is none
 
 
 def _server() -> str:

@@ -130,6 +130,7 @@ class WorkloadSpec:
         owner: Hash of the user's name; nobody attaches across owners unasked.
         notebook: Identity of the notebook it was started from; empty where there was none.
         any_notebook: Any notebook of its owner finds it by its name, not only the one that started it.
+        notebook_path: Its file there, the home folder written ``~``; for people, and to open it again.
         image: Container image; empty for the backend's own (``local``: this interpreter).
         python: The interpreter in the image.
         env: Environment variables for the user's code. Never secrets.
@@ -147,6 +148,7 @@ class WorkloadSpec:
     owner: str = ""
     notebook: str = ""
     any_notebook: bool = False
+    notebook_path: str = ""
     image: str = ""
     python: str = ""
     resources: Resources = Resources()

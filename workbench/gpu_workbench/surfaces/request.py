@@ -62,7 +62,8 @@ def understand(flags: CellFlags, config: Config, *, owner: str, notebook: Notebo
     spec = build_spec(
         flags, profile=profile, settings=config.settings, id="", owner=owner, notebook=notebook.id
     )
-    spec = replace(spec, work_dir=work_dir(folder, backend=config.settings.backend))
+    folder_there = work_dir(folder, backend=config.settings.backend)
+    spec = replace(spec, work_dir=folder_there, notebook_path=notebook.shown)
     named = profile if flags.profile else None
     asked = workload_fields(flags, profile=named, backend=config.settings.backend)
     return Request(config, profile, spec, asked)

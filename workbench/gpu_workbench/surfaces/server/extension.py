@@ -52,6 +52,7 @@ class WorkbenchApp(ExtensionApp):
             board,
             Capacities(targets),
             saved=found.settings.saved,
+            root=root,
             starter=Starter(board, root=root),
             events=EventLog(self.serverapp.event_logger, board),
         )

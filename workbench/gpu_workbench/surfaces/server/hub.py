@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from gpu_workbench.app.board import Board, Followed
 from gpu_workbench.app.capacities import Capacities
@@ -24,18 +25,27 @@ class Hub:
         board: What they are about.
         capacities: And which GPUs there are for it.
         saved: How much of a view may be kept in a notebook file: ``summary``, ``full`` or ``none``.
+        root: The folder that the server serves.
         starter: Starts sessions that forms ask for.
         events: Is told what is done.
     """
 
     def __init__(
-        self, board: Board, capacities: Capacities, *, saved: str, starter: Starter, events: EventLog
+        self,
+        board: Board,
+        capacities: Capacities,
+        *,
+        saved: str,
+        root: Path,
+        starter: Starter,
+        events: EventLog,
     ) -> None:
         self.board = board
         self.capacities = capacities
         self.starter = starter
         self.events = events
         self.saved = saved
+        self._root = root
         self._rows: dict[str, tuple[int, str]] = {}
         self._runs: dict[str, tuple[int, State]] = {}
         self._topics: dict[str, dict[str, int]] = {}
@@ -108,7 +118,7 @@ class Hub:
             version, text = self._rows.get(workload, (-1, ""))
             if version != followed.version:
                 recorded = self.board.is_recorded(followed)
-                version, text = followed.version, row(followed, recorded=recorded)
+                version, text = followed.version, row(followed, root=self._root, recorded=recorded)
             rows[workload] = version, text
         self._rows = rows
         return {workload: text for workload, (_, text) in rows.items()}

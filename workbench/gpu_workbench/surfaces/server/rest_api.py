@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.surfaces.server.openapi import ID, Api, form_with, members_of, operation, schema_of
-from gpu_workbench.surfaces.server.states import Row
+from gpu_workbench.surfaces.server.rows import Row
 from gpu_workbench.surfaces.view.model import Shown, Snapshot, Where
 
 LONGEST_KEEP = 7 * 24 * 3600.0

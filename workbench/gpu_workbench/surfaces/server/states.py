@@ -4,49 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from gpu_workbench.app.board import Followed
 from gpu_workbench.app.capacities import Counted
 from gpu_workbench.core.capacity import Capacity
-from gpu_workbench.core.model import Kind, Phase, Progress
 from gpu_workbench.core.wire import Json, JsonObject, encode_fields
 from gpu_workbench.surfaces.picture import snapshot_of
+from gpu_workbench.surfaces.server.rows import row_of
 from gpu_workbench.surfaces.server.topics import State
-from gpu_workbench.surfaces.view.model import Ending
-
-
-@dataclass(frozen=True)
-class Row:
-    """A workload in the panel.
-
-    Args:
-        started: Wall clock in seconds since 1970.
-        notebook: Id of the notebook it came from; empty for none.
-        gpus: In words.
-        busy: Mean utilisation of its GPUs in per cent; ``None`` where that is not known.
-        recorded: It is no more where it lived, and what is told of it was recorded by this server.
-    """
-
-    id: str
-    backend: str
-    started: float
-    notebook: str = ""
-    image: str = ""
-    namespace: str = ""
-    gpus: str = ""
-    busy: float | None = None
-    kind: Kind = Kind.SESSION
-    phase: Phase = Phase.QUEUED
-    word: str = ""
-    name: str = ""
-    answer: str = ""
-    waited: float | None = None
-    ran: float | None = None
-    progress: Progress | None = None
-    cost: str = ""
-    simulated: bool = False
-    ending: Ending | None = None
-    recorded: bool = False
 
 
 def run_state(followed: Followed, run: str, *, recorded: bool) -> State:
@@ -96,30 +62,19 @@ def capacity(name: str, counted: Counted) -> str:
     return _text(encode_fields(CapacityState(name, counted.capacity, counted.error)))
 
 
-def row(followed: Followed, *, recorded: bool) -> str:
-    """A workload's row in the panel, as JSON."""
-    found, handle = snapshot_of(followed.subscription), followed.handle
-    shown, busy = found.snapshot, followed.subscription.workload.busy
-    made = Row(
-        id=handle.id,
-        backend=handle.backend,
-        started=handle.started,
-        notebook=handle.spec.notebook,
-        image=handle.spec.image,
-        namespace=found.where.namespace,
-        gpus=found.where.gpus,
-        busy=shown.chart.busy if shown.chart is not None else None,
-        kind=shown.kind,
-        phase=shown.phase,
-        word=shown.word,
-        name=handle.spec.name,
-        answer=shown.answer,
-        waited=shown.waited,
-        ran=shown.ran,
-        progress=busy.progress if busy is not None else shown.progress,
-        cost=shown.cost,
-        simulated=shown.simulated,
-        ending=shown.ending,
+def row(followed: Followed, *, root: Path, recorded: bool) -> str:
+    """A workload's row in the panel, as JSON.
+
+    Args:
+        root: The folder that the server serves.
+        recorded: It is no more where it lived, and what is told of it was recorded by this server.
+    """
+    subscription = followed.subscription
+    made = row_of(
+        followed.handle,
+        subscription.workload,
+        snapshot_of(subscription),
+        root=root,
         recorded=recorded,
     )
     return _text(encode_fields(made))

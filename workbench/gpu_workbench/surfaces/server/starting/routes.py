@@ -9,18 +9,23 @@ from gpu_workbench.core.wire import JsonObject, encode_fields
 from gpu_workbench.surfaces.server.endpoint import Endpoint, answers, nobody
 from gpu_workbench.surfaces.server.openapi import BASE, Api, operation, schema_of
 from gpu_workbench.surfaces.server.permissions import START, allowed
-from gpu_workbench.surfaces.server.starting.form import StartOptions
+from gpu_workbench.surfaces.server.starting.form import StartOptions, fields
 from gpu_workbench.surfaces.server.starting.starter import Started, StartPlan
 
 DRY_RUN = "dry_run"
 """The member of what is posted that asks for the plan alone."""
 
 
+_TYPED: JsonObject = {"type": ["string", "array", "null"], "items": {"type": "string"}}
+
 _ASKED: JsonObject = {
     "type": "object",
-    "properties": {DRY_RUN: {"type": "boolean", "default": False}},
-    "additionalProperties": {"type": ["string", "array", "null"], "items": {"type": "string"}},
-    "description": "What was typed into the fields, by their keys",
+    "properties": {
+        DRY_RUN: {"type": "boolean", "default": False},
+        **{field.key: _TYPED for field in fields()},
+    },
+    "additionalProperties": False,
+    "description": "What was typed into the fields, by their keys: text, or lines of it, as the flags of `%%gpu` take it",
 }
 
 _API: Api = {

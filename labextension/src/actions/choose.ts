@@ -1,0 +1,43 @@
+/** Asks which run is meant. */
+
+import { InputDialog, Notification } from '@jupyterlab/apputils';
+
+import { groupsOf } from '../models/listing';
+import { nameOf } from '../models/runlist';
+import type { IRuns, Known } from '../tokens';
+import type { Row } from '../wire';
+
+/** One of the user's runs, what goes on first; `null` where none is chosen. */
+export async function chooseRun(runs: IRuns): Promise<Row | null> {
+  const known = await listOf(runs);
+  if (known.kind !== 'value' || known.value.size === 0) {
+    Notification.info(known.kind === 'error' ? known.message : 'Nothing has run yet');
+    return null;
+  }
+  const all = { word: '', filters: new Set<never>(), notebook: '', only: null };
+  const rows = groupsOf(known.value.values(), all, new Date()).flatMap(group => group.rows);
+  const items = rows.map(row =>
+    [nameOf(row), row.word, row.file, row.id].filter(Boolean).join(' · ')
+  );
+  const chosen = await InputDialog.getItem({
+    title: 'Attach which run?',
+    label: 'It is shown from its beginning',
+    items,
+    okLabel: 'Attach'
+  });
+  return rows[items.indexOf(chosen.value ?? '')] ?? null;
+}
+
+/** The list as it is now. */
+function listOf(runs: IRuns): Promise<Known<ReadonlyMap<string, Row>>> {
+  return new Promise(resolve => {
+    const following = runs.followAll(known => {
+      if (known.kind !== 'waiting') {
+        resolve(known);
+        queueMicrotask(() => {
+          following.dispose();
+        });
+      }
+    });
+  });
+}

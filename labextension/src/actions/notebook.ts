@@ -1,0 +1,134 @@
+/** What is done in a notebook that is open: cells are added to it, and run. */
+
+import type { ISessionContextDialogs } from '@jupyterlab/apputils';
+import type { Cell } from '@jupyterlab/cells';
+import { NotebookActions } from '@jupyterlab/notebook';
+import type { NotebookPanel } from '@jupyterlab/notebook';
+
+import { load, readiness } from '../models/kernel';
+import { gpuSource, LOAD_LINE, loads } from '../models/magic';
+
+/** What cannot be done, in one sentence for whoever asked. */
+export class Refused extends Error {}
+
+/**
+ * Run the active cell on GPUs: with `%%gpu` above it, in a kernel that knows it.
+ *
+ * @throws Refused: it is none that could; nothing has been changed then.
+ */
+export async function runOnGpu(
+  panel: NotebookPanel,
+  dialogs: ISessionContextDialogs | null
+): Promise<void> {
+  const { activeCell } = panel.content;
+  if (activeCell?.model.type !== 'code') {
+    throw new Refused('Choose a code cell to run on GPUs');
+  }
+  const { sharedModel } = activeCell.model;
+  const found = gpuSource(sharedModel.getSource());
+  if (found.kind === 'refused') {
+    throw new Refused(found.why);
+  }
+  if (
+    activeCell.model.getMetadata('editable') === false &&
+    found.source !== sharedModel.getSource()
+  ) {
+    throw new Refused('This cell cannot be edited, so it cannot be given %%gpu');
+  }
+  const before = await prepare(panel, dialogs);
+  if (found.source !== sharedModel.getSource()) {
+    sharedModel.setSource(found.source);
+  }
+  await run(panel, [...before, activeCell], dialogs);
+}
+
+/**
+ * Show a run again, in a new cell below the active one.
+ *
+ * @param line What is written there.
+ */
+export async function runBelow(
+  panel: NotebookPanel,
+  line: string,
+  dialogs: ISessionContextDialogs | null
+): Promise<void> {
+  const before = await prepare(panel, dialogs);
+  const { content } = panel;
+  const place = content.activeCellIndex + 1;
+  const made = insert(panel, place, line);
+  content.activeCellIndex = place;
+  content.deselectAll();
+  void content.scrollToCell(made);
+  await run(panel, [...before, made], dialogs);
+}
+
+/**
+ * See to it that the kernel knows the magics, and that the notebook says how it comes to.
+ *
+ * A notebook without a line that loads them is given one, above its first code cell: so it runs from top to bottom
+ * tomorrow, too, and for those who have no such button. A kernel that has not run that line is told silently.
+ *
+ * @returns Cells to run first.
+ */
+async function prepare(
+  panel: NotebookPanel,
+  dialogs: ISessionContextDialogs | null
+): Promise<readonly Cell[]> {
+  const { sessionContext } = panel;
+  await sessionContext.ready;
+  if (sessionContext.hasNoKernel && dialogs !== null) {
+    await dialogs.selectKernel(sessionContext);
+  }
+  const kernel = sessionContext.session?.kernel ?? null;
+  if (kernel === null) {
+    throw new Refused('This notebook has no kernel');
+  }
+  const cells = [...(panel.content.model?.cells ?? [])];
+  const says = loads(cells.map(cell => cell.sharedModel.getSource()));
+  // a busy kernel would answer when it is done: the cell waits its turn there, as others do
+  const found = kernel.status === 'busy' ? null : await readiness(kernel);
+  if (found === 'no-python') {
+    throw new Refused(
+      `%%gpu needs a Python kernel; this one is ${sessionContext.kernelDisplayName}`
+    );
+  }
+  if (found === 'missing') {
+    throw new Refused(
+      'gpu_workbench is not installed where this kernel runs: %pip install jupyter-gpu-workbench'
+    );
+  }
+  if (found === 'loaded') {
+    return [];
+  }
+  if (says) {
+    load(kernel).catch(() => undefined); // it is gone: the cell will say so
+    return [];
+  }
+  const first = cells.findIndex(cell => cell.type === 'code');
+  return [insert(panel, Math.max(0, first), LOAD_LINE)];
+}
+
+/** Put a code cell into a notebook; the active cell stays the active one. */
+function insert(panel: NotebookPanel, place: number, source: string): Cell {
+  const { content } = panel;
+  const active = content.activeCell;
+  content.model?.sharedModel.insertCell(place, {
+    cell_type: 'code',
+    source,
+    metadata: { trusted: true }
+  });
+  content.activeCellIndex = content.widgets.findIndex(cell => cell === active);
+  const made = content.widgets[place];
+  if (made === undefined) {
+    throw new Refused('This notebook cannot be edited');
+  }
+  return made;
+}
+
+async function run(
+  panel: NotebookPanel,
+  cells: readonly Cell[],
+  dialogs: ISessionContextDialogs | null
+): Promise<void> {
+  await NotebookActions.runCells(panel.content, cells, panel.sessionContext, dialogs ?? undefined);
+}

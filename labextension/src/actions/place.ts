@@ -1,0 +1,69 @@
+/** The notebook and the cell that a run came from. */
+
+import type { ICodeCellModel } from '@jupyterlab/cells';
+import type { IDocumentManager } from '@jupyterlab/docmanager';
+import { NotebookPanel } from '@jupyterlab/notebook';
+
+import { runOf } from '../models/cell';
+import { Refused } from './notebook';
+
+/** Where a run came from, as its row tells it. */
+export interface Place {
+  /** Of the workload. */
+  readonly id: string;
+  /** The notebook as Jupyter's contents API has it; empty where this server does not serve it. */
+  readonly path: string;
+  /** Name of its file; empty for none. */
+  readonly file: string;
+  /** The cell's id; empty where it is not known. */
+  readonly cell: string;
+}
+
+/**
+ * Open the notebook that a run came from, at its cell.
+ *
+ * @throws Refused: there is no such notebook any more, or no such cell in it.
+ */
+export async function openPlace(documents: IDocumentManager, place: Place): Promise<void> {
+  const { path, file } = place;
+  if (path === '') {
+    throw new Refused(
+      file === ''
+        ? 'It was not started from a notebook'
+        : `${file} is not among the files of this Jupyter server`
+    );
+  }
+  try {
+    await documents.services.contents.get(path, { content: false });
+  } catch {
+    throw new Refused(`${path} is not there any more: it was moved, renamed or deleted`);
+  }
+  const widget = documents.openOrReveal(path);
+  if (!(widget instanceof NotebookPanel)) {
+    throw new Refused(`${path} cannot be opened as a notebook`);
+  }
+  await widget.revealed;
+  await widget.context.ready;
+  const index = cellOf(widget, place);
+  if (index < 0) {
+    throw new Refused(`Its cell is not in ${file} any more`);
+  }
+  const { content } = widget;
+  content.activeCellIndex = index;
+  content.deselectAll();
+  const cell = content.widgets[index];
+  if (cell !== undefined) {
+    await content.scrollToCell(cell, 'start');
+  }
+}
+
+/** Index of the cell; by its id, or by the view that stands below it. -1 where there is none. */
+function cellOf(panel: NotebookPanel, place: Place): number {
+  const cells = [...(panel.content.model?.cells ?? [])];
+  const byId = cells.findIndex(cell => cell.id === place.cell);
+  if (byId >= 0) {
+    return byId;
+  }
+  const views = cells.map(cell => (cell.type === 'code' ? runOf(cell as ICodeCellModel) : null));
+  return views.map(found => found?.id).lastIndexOf(place.id);
+}

@@ -1,0 +1,35 @@
+/** A cell's source with `%%gpu` above it. */
+
+/** What becomes of a cell that is to run on GPUs. */
+export type GpuSource =
+  | { readonly kind: 'ready'; readonly source: string }
+  | { readonly kind: 'refused'; readonly why: string };
+
+const LOAD = /^\s*%(?:re)?load_ext\s+gpu_workbench\b/m;
+
+/** The line that teaches a kernel `%%gpu`. */
+export const LOAD_LINE = '%load_ext gpu_workbench';
+
+/** The source with the magic, unchanged where it has it already; or why it cannot have it. */
+export function gpuSource(source: string): GpuSource {
+  const first = source.split('\n').find(line => line.trim() !== '') ?? '';
+  if (first === '') {
+    return { kind: 'refused', why: 'This cell is empty' };
+  }
+  if (/^%%gpu(\s|$)/.test(first)) {
+    return { kind: 'ready', source };
+  }
+  if (first.startsWith('%%')) {
+    const magic = first.split(/\s/, 1)[0] ?? '';
+    return { kind: 'refused', why: `This cell has the magic ${magic}, and a cell has only one` };
+  }
+  if (/^\s*%gpu(\s|$)/.test(first) || LOAD.test(first)) {
+    return { kind: 'refused', why: 'This cell is for the notebook itself: run it as it is' };
+  }
+  return { kind: 'ready', source: `%%gpu\n${source}` };
+}
+
+/** Whether one of these sources loads the magics. */
+export function loads(sources: Iterable<string>): boolean {
+  return [...sources].some(source => LOAD.test(source));
+}

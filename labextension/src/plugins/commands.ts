@@ -1,0 +1,185 @@
+/** What can be done with runs: for the palette, the toolbar, keys and the panel. */
+
+import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import {
+  Clipboard,
+  ICommandPalette,
+  ISessionContextDialogs,
+  Notification
+} from '@jupyterlab/apputils';
+import type { ICodeCellModel } from '@jupyterlab/cells';
+import { IDocumentManager } from '@jupyterlab/docmanager';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import type { CommandRegistry } from '@lumino/commands';
+
+import { chooseRun } from '../actions/choose';
+import { Refused, runBelow, runOnGpu } from '../actions/notebook';
+import { openPlace } from '../actions/place';
+import { CommandIDs, PANEL } from '../commands';
+import { runCellIcon, runsIcon } from '../icons';
+import { attachLine } from '../models/attach';
+import { runOf } from '../models/cell';
+import { ended } from '../models/phases';
+import { IPreferences, IRuns } from '../tokens';
+import type { Snapshot } from '../wire';
+
+const SAID_FOR = 10_000;
+
+export const commands: JupyterFrontEndPlugin<void> = {
+  id: '@gpu-workbench/labextension:commands',
+  description: 'What can be done with runs.',
+  autoStart: true,
+  requires: [IRuns, IPreferences, INotebookTracker],
+  optional: [ICommandPalette, IDocumentManager, ISessionContextDialogs],
+  activate: (
+    app: JupyterFrontEnd,
+    runs: IRuns,
+    preferences: IPreferences,
+    tracker: INotebookTracker,
+    palette: ICommandPalette | null,
+    documents: IDocumentManager | null,
+    dialogs: ISessionContextDialogs | null
+  ) => {
+    const added = [
+      ...inNotebook(app.commands, runs, preferences, tracker, dialogs),
+      ...anywhere(app, runs, tracker, dialogs)
+    ];
+    if (documents !== null) {
+      app.commands.addCommand(CommandIDs.openNotebook, {
+        label: 'Open the Notebook of a GPU Run',
+        execute: args => said(openPlace(documents, textsOf(args, 'id', 'path', 'file', 'cell')))
+      });
+    }
+    for (const command of added) {
+      palette?.addItem({ command, category: 'GPU Workbench' });
+    }
+    const changed = () => {
+      added.forEach(id => {
+        app.commands.notifyCommandChanged(id);
+      });
+    };
+    tracker.activeCellChanged.connect(changed);
+    tracker.currentChanged.connect(changed);
+    preferences.changed.connect(changed);
+    runs.connectionChanged.connect(changed);
+  }
+};
+
+/** Commands for the active cell of the notebook that is open; their ids. */
+function inNotebook(
+  commands: CommandRegistry,
+  runs: IRuns,
+  preferences: IPreferences,
+  tracker: INotebookTracker,
+  dialogs: ISessionContextDialogs | null
+): string[] {
+  const shown = () => shownIn(tracker);
+  commands.addCommand(CommandIDs.runCell, {
+    label: 'Run Cell on GPU',
+    caption: 'Run this cell on GPU: puts %%gpu above it',
+    icon: runCellIcon,
+    isEnabled: () => tracker.activeCell?.model.type === 'code',
+    isVisible: args => args.toolbar !== true || preferences.toolbarButton,
+    execute: () => {
+      const panel = tracker.currentWidget;
+      return panel === null ? undefined : said(runOnGpu(panel, dialogs));
+    }
+  });
+  commands.addCommand(CommandIDs.stopCell, {
+    label: 'Stop the GPU Run of This Cell',
+    caption: 'Stop the run of the active cell; its session keeps what it has',
+    isEnabled: () => runs.mayAct && goesOn(shown()),
+    execute: () => {
+      const found = shown();
+      return found === null ? undefined : said(stop(runs, found));
+    }
+  });
+  commands.addCommand(CommandIDs.openCellRun, {
+    label: 'Open the GPU Run of This Cell',
+    caption: 'Show the run of the active cell in a tab of its own',
+    isEnabled: () => shown() !== null && commands.hasCommand(CommandIDs.openRun),
+    execute: () => {
+      const found = shown();
+      return found === null
+        ? undefined
+        : commands.execute(CommandIDs.openRun, { workload: found.id, run: found.run });
+    }
+  });
+  return [CommandIDs.runCell, CommandIDs.stopCell, CommandIDs.openCellRun];
+}
+
+/** Commands that need no notebook; their ids. */
+function anywhere(
+  { commands, shell }: JupyterFrontEnd,
+  runs: IRuns,
+  tracker: INotebookTracker,
+  dialogs: ISessionContextDialogs | null
+): string[] {
+  commands.addCommand(CommandIDs.showRuns, {
+    label: 'Show GPU Runs',
+    caption: 'Show the panel of all runs',
+    icon: runsIcon,
+    execute: () => {
+      shell.activateById(PANEL);
+    }
+  });
+  commands.addCommand(CommandIDs.attach, {
+    label: 'Attach a GPU Run Here…',
+    caption: 'Show a run again, in a new cell of the notebook that is open',
+    execute: async args => {
+      const line = typeof args.line === 'string' ? args.line : await choose(runs);
+      const panel = tracker.currentWidget;
+      if (line === null) {
+        return;
+      }
+      if (panel === null) {
+        Clipboard.copyToSystem(line);
+        Notification.info(`No notebook is open, so this was copied for one: ${line}`, {
+          autoClose: SAID_FOR
+        });
+        return;
+      }
+      await said(runBelow(panel, line, dialogs));
+    }
+  });
+  return [CommandIDs.showRuns, CommandIDs.attach];
+}
+
+async function choose(runs: IRuns): Promise<string | null> {
+  const row = await chooseRun(runs);
+  return row === null ? null : attachLine(row);
+}
+
+function stop(runs: IRuns, { id, run, snapshot }: Snapshot): Promise<void> {
+  const inSession = run !== '' && (snapshot.kind ?? 'session') === 'session';
+  return inSession ? runs.interrupt(id, run) : runs.stop(id);
+}
+
+/** The run whose view stands below the active cell. */
+function shownIn(tracker: INotebookTracker): Snapshot | null {
+  const model = tracker.activeCell?.model;
+  return model?.type === 'code' ? runOf(model as ICodeCellModel) : null;
+}
+
+function goesOn(found: Snapshot | null): boolean {
+  return found !== null && !ended(found.snapshot.phase ?? 'Queued');
+}
+
+/** Whoever asked is told why it could not be done. */
+async function said(done: Promise<void>): Promise<void> {
+  try {
+    await done;
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    const kind = error instanceof Refused ? 'info' : 'error';
+    Notification.emit(text, kind, { autoClose: SAID_FOR });
+  }
+}
+
+function textsOf<K extends string>(
+  args: Readonly<Record<string, unknown>>,
+  ...names: K[]
+): Record<K, string> {
+  const text = (value: unknown) => (typeof value === 'string' ? value : '');
+  return Object.fromEntries(names.map(name => [name, text(args[name])])) as Record<K, string>;
+}
