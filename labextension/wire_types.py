@@ -15,11 +15,12 @@ import types
 import typing
 from pathlib import Path
 
+from gpu_workbench.surfaces.server.logs import LogPage
 from gpu_workbench.surfaces.server.states import CapacityState, Row, TargetState
 from gpu_workbench.surfaces.view.model import Snapshot
 
 TARGET = Path(__file__).parent / "src" / "wire.ts"
-ROOTS = (Snapshot, Row, TargetState, CapacityState)
+ROOTS = (Snapshot, Row, TargetState, CapacityState, LogPage)
 HEAD = """/**
  * What the server sends. Written by labextension/wire_types.py from the Python model; do not edit.
  *

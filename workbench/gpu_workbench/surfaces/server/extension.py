@@ -14,7 +14,7 @@ from gpu_workbench.app.capacities import Capacities
 from gpu_workbench.app.notebook import local_owner
 from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.surfaces.backends import make_backend
-from gpu_workbench.surfaces.server import agent
+from gpu_workbench.surfaces.server import agent, logs
 from gpu_workbench.surfaces.server.hub import Hub
 from gpu_workbench.surfaces.server.rest import routes
 from gpu_workbench.surfaces.server.socket import TopicSocket
@@ -44,7 +44,7 @@ class WorkbenchApp(ExtensionApp):
     def initialize_handlers(self) -> None:
         """Add the routes; the server's base URL is put before them."""
         arguments = {"hub": self.hub, "owners": frozenset(self.owners)}
-        for path, handler in (*agent.routes(), *routes()):
+        for path, handler in (*agent.routes(), *logs.routes(), *routes()):
             self.handlers.append((path, handler, arguments))
         self.handlers.append((r"/gpu-workbench/api/live", TopicSocket, arguments))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from gpu_workbench.app.board import Board
 from gpu_workbench.app.capacities import Capacities
+from gpu_workbench.app.logs import Logs
 from gpu_workbench.core.errors import RunNotFound
 from gpu_workbench.surfaces.server.states import capacity, row, run_state, target
 from gpu_workbench.surfaces.server.topics import CAPACITY, RUNS, TARGETS, RunTopic, State
@@ -28,6 +29,7 @@ class Hub:
         self.board = board
         self.capacities = capacities
         self.saved = saved
+        self.logs = Logs()
         self._rows: dict[str, tuple[int, str]] = {}
         self._runs: dict[str, tuple[int, State]] = {}
         self._topics: dict[str, dict[str, int]] = {}

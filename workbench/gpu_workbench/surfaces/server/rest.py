@@ -30,6 +30,12 @@ from gpu_workbench.surfaces.view.model import Published
 WIRE = 1
 """Version of what is said here and on the WebSocket."""
 
+BASE = r"/gpu-workbench/api"
+"""What paths begin with, below the server's base URL."""
+
+ONE = r"([A-Za-z0-9_-]{1,64})"
+"""The id of a workload or a run in a path."""
+
 _LONGEST_KEEP = 7 * 24 * 3600.0
 
 
@@ -118,7 +124,7 @@ class Runs(Endpoint):
     @answers
     async def get(self) -> JsonObject:
         """``GET runs``: the rows of the panel, by id."""
-        with self._hub.look(_nobody):
+        with self._hub.look(nobody):
             await self._hub.board.listed()
             return {"runs": self.seen(self._hub.state(RUNS))}
 
@@ -131,7 +137,7 @@ class OneRun(Endpoint):
     @answers
     async def get(self, workload: str) -> JsonObject:
         """``GET runs/ID``: its view."""
-        with self._hub.look(_nobody):
+        with self._hub.look(nobody):
             await self._hub.board.find(workload)
             return self.seen(self._hub.state(RunTopic(workload)))
 
@@ -145,7 +151,7 @@ class Outputs(Endpoint):
     async def get(self, workload: str, run: str) -> JsonObject:
         """``GET runs/ID/outputs/RUN``; for the owner alone."""
         self.for_owner()
-        with self._hub.look(_nobody):
+        with self._hub.look(nobody):
             followed = await self._hub.board.find(workload)
             replay = await Replay.begin(followed.subscription.backend, followed.handle, run)
             found = NotebookOutputs()
@@ -178,7 +184,7 @@ class Action(Endpoint):
         """``POST runs/ID/stop``, ``…/keep`` or ``…/interrupt``."""
         self.for_owner()
         form = self.form()
-        with self._hub.look(_nobody):
+        with self._hub.look(nobody):
             followed = await self._hub.board.find(workload)
             await _ACTIONS[action](followed, form)
         return {}
@@ -205,17 +211,16 @@ async def _interrupt(followed: Followed, form: JsonObject) -> None:
 _ACTIONS = {"stop": _stop, "keep": _keep, "interrupt": _interrupt}
 
 
-def _nobody(topic: str) -> None:
+def nobody(topic: str) -> None:
     """Who asks once is told of no change."""
 
 
 def routes() -> list[tuple[str, type[Endpoint]]]:
     """Path below the server's base URL to what answers there."""
-    base, one = r"/gpu-workbench/api", r"([A-Za-z0-9_-]{1,64})"
     return [
-        (rf"{base}/hello", Hello),
-        (rf"{base}/runs", Runs),
-        (rf"{base}/runs/{one}", OneRun),
-        (rf"{base}/runs/{one}/outputs/{one}", Outputs),
-        (rf"{base}/runs/{one}/({'|'.join(_ACTIONS)})", Action),
+        (rf"{BASE}/hello", Hello),
+        (rf"{BASE}/runs", Runs),
+        (rf"{BASE}/runs/{ONE}", OneRun),
+        (rf"{BASE}/runs/{ONE}/outputs/{ONE}", Outputs),
+        (rf"{BASE}/runs/{ONE}/({'|'.join(_ACTIONS)})", Action),
     ]
