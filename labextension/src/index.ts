@@ -6,7 +6,8 @@ import { client } from './plugins/client';
 import { outputs } from './plugins/outputs';
 import { panel } from './plugins/panel';
 import { renderer } from './plugins/renderer';
+import { run } from './plugins/run';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [client, renderer, outputs, panel];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [client, renderer, outputs, panel, run];
 
 export default plugins;

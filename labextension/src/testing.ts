@@ -1,4 +1,11 @@
-/** What jsdom lacks. */
+/** What jsdom lacks, and doubles for the specs. */
+
+import { DisposableDelegate } from '@lumino/disposable';
+import type { IDisposable } from '@lumino/disposable';
+import { Signal } from '@lumino/signaling';
+
+import type { Connection, IRuns, Listener, Written } from './tokens';
+import type { Row, Snapshot, TargetState } from './wire';
 
 HTMLCanvasElement.prototype.getContext = () => null;
 
@@ -35,5 +42,67 @@ for (const [name, value] of Object.entries(lacking)) {
   if ((window as unknown as Record<string, unknown>)[name] === undefined) {
     Object.assign(window, { [name]: value });
     Object.assign(globalThis, { [name]: value });
+  }
+}
+
+/** A row as the server sends it. */
+export function row(id: string, members: Partial<Row> = {}): Row {
+  return { id, backend: 'local', started: 0, phase: 'Running', word: 'Busy', name: id, ...members };
+}
+
+/** Live facts that the test writes, and what was asked of them. */
+export class TestRuns implements IRuns {
+  connection: Connection = { state: 'open' };
+  readonly connectionChanged: Signal<IRuns, Connection> = new Signal<IRuns, Connection>(this);
+  mayAct = true;
+  readonly asked: string[] = [];
+  readonly views = new Map<string, Listener<Snapshot>>();
+  rows: Listener<ReadonlyMap<string, Row>> | null = null;
+  targets: Listener<ReadonlyMap<string, TargetState>> | null = null;
+
+  follow(workload: string, run: string, listener: Listener<Snapshot>): IDisposable {
+    this.views.set(`${workload}/${run}`, listener);
+    listener({ kind: 'waiting' });
+    return new DisposableDelegate(() => this.views.delete(`${workload}/${run}`));
+  }
+
+  followAll(listener: Listener<ReadonlyMap<string, Row>>): IDisposable {
+    this.asked.push('follow');
+    this.rows = listener;
+    listener({ kind: 'waiting' });
+    return new DisposableDelegate(() => {
+      this.asked.push('leave');
+    });
+  }
+
+  followTargets(listener: Listener<ReadonlyMap<string, TargetState>>): IDisposable {
+    this.targets = listener;
+    return new DisposableDelegate(() => undefined);
+  }
+
+  outputs(): Promise<Written> {
+    return Promise.reject(new Error('Nothing was written'));
+  }
+
+  interrupt(workload: string, run: string): Promise<void> {
+    return this._ask(`interrupt ${workload} ${run}`);
+  }
+
+  stop(workload: string): Promise<void> {
+    return this._ask(`stop ${workload}`);
+  }
+
+  keep(workload: string): Promise<void> {
+    return this._ask(`keep ${workload}`);
+  }
+
+  /** Send a list. */
+  say(...rows: Row[]): void {
+    this.rows?.({ kind: 'value', value: new Map(rows.map(one => [one.id, one])) });
+  }
+
+  private _ask(what: string): Promise<void> {
+    this.asked.push(what);
+    return what.includes('bad') ? Promise.reject(new Error('It cannot be')) : Promise.resolve();
   }
 }

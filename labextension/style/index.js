@@ -1,2 +1,3 @@
 import './base.css';
 import './capacity.css';
+import './log.css';

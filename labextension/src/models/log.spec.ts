@@ -60,6 +60,14 @@ it('begins a new line where another stream writes', () => {
   ]);
 });
 
+it('has no empty line where a stream ends a line that another one has cut', () => {
+  lines.append('stderr', 'a bar');
+  lines.append('stdout', 'between\n');
+  lines.append('stderr', '\nnext\n');
+  lines.append('stderr', '\n');
+  expect(all()).toEqual(['a bar', 'between', 'next', '']);
+});
+
 it('carries a colour from line to line, on its own stream alone', () => {
   lines.append('stdout', `${RED}red\nstill\n`);
   lines.append('stderr', 'plain\n');

@@ -118,6 +118,7 @@ export class LogLines {
   append(stream: string, text: string, at: number | null = null): void {
     const number = Math.max(0, STREAMS.indexOf(stream as Stream));
     if (this._open !== '' && this._stream !== number) {
+      this._cut[this._stream] = true;
       this.close();
     }
     this._stream = number;
@@ -127,7 +128,11 @@ export class LogLines {
       return;
     }
     let from = 0;
-    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {
+    if (this._cut[number] === true && text !== '') {
+      this._cut[number] = false;
+      from = /^\r?\n/.exec(text)?.[0].length ?? 0; // that line has been ended already
+    }
+    for (let end = text.indexOf('\n', from); end >= 0; end = text.indexOf('\n', from)) {
       this._open += text.slice(from, end);
       this._end();
       from = end + 1;
@@ -235,6 +240,7 @@ export class LogLines {
   private readonly _styles: string[] = [''];
   private readonly _styleNumbers = new Map<string, number>();
   private readonly _held: string[] = ['', '', ''];
+  private readonly _cut: boolean[] = [false, false, false];
   private _open = '';
   private _stream = 0;
   private _size = 0;

@@ -1,7 +1,7 @@
 /** The one WebSocket of this tab: topics are asked for when somebody looks, and again after a connection was lost. */
 
 import { URLExt } from '@jupyterlab/coreutils';
-import { ServerConnection } from '@jupyterlab/services';
+import type { ServerConnection } from '@jupyterlab/services';
 import { DisposableDelegate } from '@lumino/disposable';
 import type { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
@@ -10,10 +10,10 @@ import type { ISignal } from '@lumino/signaling';
 import type { Connection, IRuns, Known, Listener, Written } from '../tokens';
 import type { CapacityState, Row, Snapshot, TargetState } from '../wire';
 import { pause } from './backoff';
+import { BASE, checked, request } from './requests';
 import { isMembers, nested, parse, Topic } from './topic';
 import type { Members } from './topic';
 
-const BASE = 'gpu-workbench/api';
 const ALL = 'runs';
 const TARGETS = 'targets';
 const CAPACITY = 'capacity';
@@ -75,7 +75,7 @@ export class Runs implements IRuns, IDisposable {
 
   async outputs(workload: string, run: string): Promise<Written> {
     const [one, other] = [encodeURIComponent(workload), encodeURIComponent(run)];
-    const reply = await this._checked(await this._request(`runs/${one}/outputs/${other}`, {}));
+    const reply = await checked(await this._request(`runs/${one}/outputs/${other}`, {}));
     return (await reply.json()) as Written;
   }
 
@@ -211,21 +211,11 @@ export class Runs implements IRuns, IDisposable {
   }
 
   private async _post(path: string, form: Members): Promise<void> {
-    await this._checked(await this._request(path, { method: 'POST', body: JSON.stringify(form) }));
-  }
-
-  private async _checked(reply: Response): Promise<Response> {
-    if (!reply.ok) {
-      const said: unknown = await reply.json().catch(() => null);
-      const message = isMembers(said) ? said.message : null;
-      throw new Error(typeof message === 'string' ? message : `The server answers ${reply.status}`);
-    }
-    return reply;
+    await checked(await this._request(path, { method: 'POST', body: JSON.stringify(form) }));
   }
 
   private _request(path: string, init: RequestInit): Promise<Response> {
-    const url = URLExt.join(this._settings.baseUrl, BASE, path);
-    return ServerConnection.makeRequest(url, init, this._settings);
+    return request(this._settings, path, init);
   }
 
   private readonly _settings: ServerConnection.ISettings;

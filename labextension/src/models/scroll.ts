@@ -53,13 +53,17 @@ export class Scroll {
   /** Go to a place; the scroller has to follow. */
   go(top: number): void {
     this._top = Math.min(Math.max(0, top), this.bottom);
-    this._was = this.scrollTop;
+  }
+
+  /** The scroller was put there. */
+  put(scrollTop: number): void {
+    this._was = scrollTop;
   }
 
   /** The scroller was moved. `false` where it stands where it was put. */
   moved(scrollTop: number): boolean {
     const way = scrollTop - this._was;
-    if (Math.abs(way) < 1.5) {
+    if (way === 0) {
       return false;
     }
     const end = this.height - this._seen;

@@ -21,11 +21,14 @@ it('finds lines in all chunks, each once', () => {
   expect(found(lines, 'LOSS', true)).toHaveLength(3);
 });
 
-it.each(['a.b', '(x', '[', '\\', '$', '^a', 'a|b', '*', '-'])('takes %j letter by letter', query => {
-  const lines = new LogLines();
-  lines.append('stdout', `none\nbefore ${query} after\naxb\n`);
-  expect(found(lines, query)).toEqual([1]);
-});
+it.each(['a.b', '(x', '[', '\\', '$', '^a', 'a|b', '*', '-'])(
+  'takes %j letter by letter',
+  query => {
+    const lines = new LogLines();
+    lines.append('stdout', `none\nbefore ${query} after\naxb\n`);
+    expect(found(lines, query)).toEqual([1]);
+  }
+);
 
 it('finds what a colour divides, in the first line and the last', () => {
   const lines = new LogLines();

@@ -66,7 +66,7 @@ export class LogSearch {
     let seen = 0;
     this.pattern.lastIndex = 0;
     for (let hit = this.pattern.exec(text); hit !== null; hit = this.pattern.exec(text)) {
-      for (let end = text.indexOf('\n', seen); end >= 0 && end < hit.index; ) {
+      for (let end = text.indexOf('\n', seen); end >= 0 && end < hit.index;) {
         line += 1;
         seen = end + 1;
         end = text.indexOf('\n', seen);

@@ -11,10 +11,12 @@ const SEQUENCE = new RegExp(
   'y'
 );
 
-/** Whether there is more in a text than letters, tabs and line breaks. */
-export const CONTROL = new RegExp('[\u0000-\u0008\u000b-\u001f\u007f]');
+const NO_LETTERS = '\u0000-\u0008\u000b-\u001f\u007f';
 
-const CONTROLS = new RegExp('[\u0000-\u0008\u000b-\u001f\u007f]', 'g');
+/** Whether there is more in a text than letters, tabs and line breaks. */
+export const CONTROL = new RegExp(`[${NO_LETTERS}]`);
+
+const CONTROLS = new RegExp(`[${NO_LETTERS}]`, 'g');
 
 /** Text in one style. */
 export interface Span {
@@ -68,7 +70,7 @@ export function settle(line: string, style: string): readonly Span[] {
   const styles: string[] = [];
   let at = 0;
   let now = style;
-  for (let place = 0; place < line.length; ) {
+  for (let place = 0; place < line.length;) {
     const letter = String.fromCodePoint(line.codePointAt(place) ?? 0);
     if (letter === ESC) {
       SEQUENCE.lastIndex = place;

@@ -4,6 +4,7 @@ import { ILayoutRestorer } from '@jupyterlab/application';
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { LabIcon } from '@jupyterlab/ui-components';
 
+import { opener } from '../models/open';
 import { IRuns } from '../tokens';
 import { RunsPanel } from '../views/panel';
 
@@ -23,7 +24,7 @@ export const panel: JupyterFrontEndPlugin<void> = {
   requires: [IRuns],
   optional: [ILayoutRestorer],
   activate: (app: JupyterFrontEnd, runs: IRuns, restorer: ILayoutRestorer | null) => {
-    const widget = new RunsPanel(runs);
+    const widget = new RunsPanel(runs, opener(app.commands));
     widget.id = 'gpu-workbench-runs';
     widget.title.icon = icon;
     widget.title.caption = 'GPU runs';

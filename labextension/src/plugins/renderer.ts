@@ -3,6 +3,7 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
+import { opener } from '../models/open';
 import { IRuns } from '../tokens';
 import { MIME_TYPE } from '../models/snapshot';
 import { RunView } from '../views/output';
@@ -12,13 +13,13 @@ export const renderer: JupyterFrontEndPlugin<void> = {
   description: 'Draws runs of GPU Workbench in notebook outputs.',
   autoStart: true,
   requires: [IRenderMimeRegistry, IRuns],
-  activate: (_app: JupyterFrontEnd, registry: IRenderMimeRegistry, runs: IRuns) => {
+  activate: (app: JupyterFrontEnd, registry: IRenderMimeRegistry, runs: IRuns) => {
     registry.addFactory(
       {
         safe: true,
         mimeTypes: [MIME_TYPE],
         defaultRank: 0,
-        createRenderer: () => new RunView(runs)
+        createRenderer: () => new RunView(runs, opener(app.commands))
       },
       0
     );

@@ -13,6 +13,9 @@ export interface Actions {
   readonly stopTitle: string;
   stop(): Promise<void>;
   keep(seconds: number): Promise<void>;
+
+  /** Opens its log; absent where there is nowhere to open it. */
+  logs?(): void;
 }
 
 const KEEP = 2 * 3600;
@@ -67,7 +70,8 @@ export class Card {
   }
 
   private _act(phase: string, shown: Shown, actions: Actions | null): void {
-    const wanted: string[] = [];
+    this._actions = actions;
+    const wanted: string[] = actions?.logs === undefined ? [] : ['Logs'];
     if (actions !== null && !ended(shown.phase ?? 'Queued') && phase !== 'Stopping') {
       if (shown.word === 'Idle') {
         wanted.push('Keep 2 h');
@@ -78,15 +82,18 @@ export class Card {
       return;
     }
     this._wanted = wanted.join();
-    const made = wanted.map(label =>
-      label === 'Stop'
-        ? button(label, actions?.stopTitle ?? '', () => void this._do(actions?.stop()))
+    const made = wanted.map(label => {
+      if (label === 'Logs') {
+        return button(label, 'All that it has written', () => this._actions?.logs?.());
+      }
+      return label === 'Stop'
+        ? button(label, actions?.stopTitle ?? '', () => void this._do(this._actions?.stop()))
         : button(
             label,
             'Put off the end of the idle session',
-            () => void this._do(actions?.keep(KEEP))
-          )
-    );
+            () => void this._do(this._actions?.keep(KEEP))
+          );
+    });
     this._buttons.replaceChildren(...made);
   }
 
@@ -132,6 +139,7 @@ export class Card {
   private readonly _foot = h('footer', 'gpuw-Foot');
   private readonly _status = h('div', 'gpuw-Unseen');
   private readonly _sparklines = new Map<string, GpuTile>();
+  private _actions: Actions | null = null;
   private _wanted = '';
   private _refused = '';
 }

@@ -180,3 +180,49 @@ it('says so where the data is of another version', async () => {
   expect(text()).toContain('another version');
   expect(runs.asked).toEqual([]);
 });
+
+describe('the log of a run', () => {
+  let opened: string[];
+
+  beforeEach(() => {
+    opened = [];
+    view.dispose();
+    view = new RunView(runs, (...run) => opened.push(run.join(' ')));
+  });
+
+  const logs = () =>
+    [...view.node.querySelectorAll('button')].find(button => button.textContent === 'Logs');
+
+  it('is opened from its card while it goes on, and after it has ended', async () => {
+    await view.renderModel(model(snapshot({})));
+    runs.say({ kind: 'value', value: snapshot({}) });
+    runs.say({ kind: 'value', value: snapshot({ name: 'train' }) });
+    logs()?.click();
+    await view.renderModel(model(snapshot({ name: 'train', phase: 'Failed', word: 'Failed' })));
+    expect(view.node.querySelectorAll('button')).toHaveLength(1);
+    logs()?.click();
+    expect(opened).toEqual(['abc run-1 train', 'abc run-1 train']);
+  });
+
+  it('is offered once it is known who looks', async () => {
+    runs.mayAct = false;
+    await view.renderModel(model(snapshot({ phase: 'Succeeded', word: 'Succeeded' })));
+    expect(logs()).toBeUndefined();
+    runs.mayAct = true;
+    runs.connectionChanged.emit(runs.connection);
+    expect(logs()).toBeDefined();
+  });
+
+  it.each(['Running', 'Succeeded'])(
+    'is not offered by an untrusted notebook, and not to a guest: %s',
+    async phase => {
+      await view.renderModel(model(snapshot({ phase, word: phase }), false));
+      runs.connectionChanged.emit(runs.connection);
+      expect(logs()).toBeUndefined();
+      runs.mayAct = false;
+      await view.renderModel(model(snapshot({ phase, word: phase })));
+      runs.say({ kind: 'value', value: snapshot({ phase, word: phase }) });
+      expect(logs()).toBeUndefined();
+    }
+  );
+});

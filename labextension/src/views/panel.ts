@@ -8,6 +8,7 @@ import type { IRuns, Known } from '../tokens';
 import type { Phase, Row } from '../wire';
 import { CapacityView } from './capacity';
 import { h } from './dom';
+import type { Open } from '../models/open';
 import { ended } from '../models/phases';
 import { matches, RowView } from './row';
 
@@ -20,11 +21,13 @@ const GROUPS: readonly (readonly [string, (phase: Phase) => boolean, number])[] 
 
 /** The panel. It follows the list while it is on the screen. */
 export class RunsPanel extends Widget {
-  constructor(runs: IRuns) {
+  /** @param open Opens a run with its log; `null` where that cannot be done. */
+  constructor(runs: IRuns, open: Open | null = null) {
     super();
     this.addClass('gpuw-Panel');
     this._runs = runs;
     this._capacity = new CapacityView(runs);
+    this._open = open;
     this._search.type = 'search';
     this._search.placeholder = 'Search name, image, id…';
     this._search.setAttribute('aria-label', 'Search runs');
@@ -119,7 +122,7 @@ export class RunsPanel extends Widget {
   private _put(list: HTMLElement, place: number, row: Row): void {
     let view = this._rows.get(row.id);
     if (view === undefined) {
-      view = new RowView(this._runs, row.id);
+      view = new RowView(this._runs, row.id, this._open);
       this._rows.set(row.id, view);
     }
     view.show(row);
@@ -150,6 +153,7 @@ export class RunsPanel extends Widget {
 
   private readonly _runs: IRuns;
   private readonly _capacity: CapacityView;
+  private readonly _open: Open | null;
   private readonly _search = document.createElement('input');
   private readonly _wrong = h('div', '');
   private readonly _note = h('p', 'gpuw-PanelNote');

@@ -4,14 +4,22 @@ import type { IRuns } from '../tokens';
 import type { Row } from '../wire';
 import { button, h } from './dom';
 import { about, percent, seconds } from './format';
+import type { Open } from '../models/open';
 import { ended } from '../models/phases';
 import { mark, stateOf } from './phases';
 
 /** A row of the panel. */
 export class RowView {
-  constructor(runs: IRuns, id: string) {
+  /** @param open Opens a run with its log; `null` where that cannot be done. */
+  constructor(runs: IRuns, id: string, open: Open | null = null) {
     this._runs = runs;
+    this._open = open;
+    this._name = button('', 'Open it, with all that it has written', () => {
+      open?.(id, '', this._name.textContent);
+    });
+    this._name.className = 'gpuw-Link';
     this._stop = button('Stop', '', () => void this._end(id));
+    this._head.append(this._mark, this._plainName, this._name, this._figure);
     this.node.append(this._head, this._body, this._refused);
     this._body.append(this._said, this._stop);
   }
@@ -26,11 +34,13 @@ export class RowView {
     this.node.title = [row.word ?? phase, placeOf(row), row.image, row.id]
       .filter(Boolean)
       .join(' · ');
-    this._head.replaceChildren(
-      mark(phase),
-      h('strong', '', name),
-      h('span', 'gpuw-Quiet', figure(row))
-    );
+    const opens = this._open !== null && this._runs.mayAct;
+    this._name.textContent = name;
+    this._mark.replaceChildren(mark(phase));
+    this._plainName.textContent = name;
+    this._plainName.hidden = opens;
+    this._name.hidden = !opens;
+    this._figure.textContent = figure(row);
     this._said.textContent = row.answer != null && row.answer !== '' ? row.answer : placeOf(row);
     this._stop.hidden = !this._runs.mayAct || ended(phase) || phase === 'Stopping';
     this._stop.title = `End ${name} and release its GPUs`;
@@ -50,7 +60,12 @@ export class RowView {
   }
 
   private readonly _runs: IRuns;
+  private readonly _open: Open | null;
+  private readonly _name: HTMLButtonElement;
   private readonly _stop: HTMLButtonElement;
+  private readonly _mark = h('span', '');
+  private readonly _plainName = h('strong', '');
+  private readonly _figure = h('span', 'gpuw-Quiet');
   private readonly _head = h('div', 'gpuw-RowHead');
   private readonly _said = h('span', 'gpuw-Quiet');
   private readonly _body = h('div', 'gpuw-RowBody');
