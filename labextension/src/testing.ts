@@ -80,6 +80,10 @@ export class TestRuns implements IRuns {
     return new DisposableDelegate(() => undefined);
   }
 
+  followCapacity(): IDisposable {
+    return new DisposableDelegate(() => undefined);
+  }
+
   outputs(): Promise<Written> {
     return Promise.reject(new Error('Nothing was written'));
   }

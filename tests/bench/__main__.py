@@ -47,6 +47,7 @@ SUBJECTS = (
     "many",
     "contents",
     "on_screen",
+    "log_viewer",
 )
 
 
