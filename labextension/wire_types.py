@@ -16,6 +16,7 @@ import typing
 from pathlib import Path
 
 from gpu_workbench.__about__ import __version__
+from gpu_workbench.surfaces.server.logs import LogPage
 from gpu_workbench.surfaces.server.rest import WIRE
 from gpu_workbench.surfaces.server.rows import Row
 from gpu_workbench.surfaces.server.starting.form import StartOptions
@@ -24,7 +25,7 @@ from gpu_workbench.surfaces.server.states import CapacityState, TargetState
 from gpu_workbench.surfaces.view.model import VERSION, Snapshot
 
 TARGET = Path(__file__).parent / "src" / "wire.ts"
-ROOTS = (Snapshot, Row, TargetState, CapacityState, StartOptions, StartPlan, Started)
+ROOTS = (Snapshot, Row, TargetState, CapacityState, StartOptions, StartPlan, Started, LogPage)
 CONSTANTS = (
     ("PACKAGE", repr(__version__), "Version of the package that this was built from."),
     ("WIRE", str(WIRE), "Version of what is said to the server and by it."),

@@ -8,6 +8,7 @@ import { notices } from './plugins/notices';
 import { outputs } from './plugins/outputs';
 import { panel } from './plugins/panel';
 import { renderer } from './plugins/renderer';
+import { run } from './plugins/run';
 import { settings } from './plugins/settings';
 import { start } from './plugins/start';
 
@@ -17,6 +18,7 @@ const plugins: JupyterFrontEndPlugin<unknown>[] = [
   renderer,
   outputs,
   panel,
+  run,
   start,
   commands,
   notices

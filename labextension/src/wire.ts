@@ -346,3 +346,19 @@ export interface Started {
   readonly name: string;
   readonly line: string;
 }
+
+/** A part of a log. */
+export interface LogPage {
+  readonly cursor: string;
+  readonly pieces?: readonly LogPiece[];
+  readonly more?: boolean;
+  readonly end?: boolean;
+  readonly why?: string;
+}
+
+/** A piece of a log as text. */
+export interface LogPiece {
+  readonly stream: string;
+  readonly text: string;
+  readonly at?: number | null;
+}

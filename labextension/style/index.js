@@ -3,3 +3,4 @@ import './capacity.css';
 import './start.css';
 import './charts.css';
 import './panel.css';
+import './log.css';

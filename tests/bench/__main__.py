@@ -49,6 +49,7 @@ SUBJECTS = (
     "on_screen",
     "live_view",
     "panel",
+    "log_viewer",
 )
 
 

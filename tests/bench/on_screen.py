@@ -76,7 +76,7 @@ def _samples(place: Place, *, seconds: int) -> list[float]:
         "GPU_WORKBENCH_NVML_COUNT": "1",
         "GPU_WORKBENCH_STATE_DIR": str(place.folder / "state"),
     }
-    with _environment(simulated), browser.jupyterlab(place.folder / "lab") as lab:
+    with environment(simulated), browser.jupyterlab(place.folder / "lab") as lab:
         cells = [new_code_cell("%load_ext gpu_workbench"), new_code_cell(CELL.format(seconds=seconds + 20))]
         spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         lab.write("one.ipynb", new_notebook(cells=cells, metadata=spec), trusted=True)
@@ -131,7 +131,7 @@ def _starts(place: Place, *, times: int) -> tuple[list[float], list[float]]:
     """Milliseconds until JupyterLab has started, with the extension and without, in turn."""
     found: tuple[list[float], list[float]] = ([], [])
     with (
-        _environment({"GPU_WORKBENCH_STATE_DIR": str(place.folder / "empty")}),
+        environment({"GPU_WORKBENCH_STATE_DIR": str(place.folder / "empty")}),
         browser.jupyterlab(place.folder / "with", isolated=False) as with_it,
         browser.jupyterlab(place.folder / "without", isolated=False, live=False) as without,
         browser.browser(with_it, place.folder) as started,
@@ -157,7 +157,8 @@ def _restored(page: Page) -> float:
 
 
 @contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """Variables of this process and of those that it starts, for a while."""
     before = dict(os.environ)
     os.environ.update(values)
     try:

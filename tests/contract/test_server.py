@@ -30,10 +30,17 @@ ROUTES = [
     ("POST", "runs/{id}/stop"),
     ("POST", "runs/{id}/keep"),
     ("POST", "runs/{id}/interrupt"),
+    ("GET", "runs/{id}/log"),
+    ("GET", "runs/{id}/log/download"),
     ("GET", "start"),
     ("POST", "start"),
 ]
-FOR_ITS_OWNER = {("GET", "runs/{id}/outputs/{id}"), ("GET", "start")}
+FOR_ITS_OWNER = {
+    ("GET", "runs/{id}/outputs/{id}"),
+    ("GET", "runs/{id}/log"),
+    ("GET", "runs/{id}/log/download"),
+    ("GET", "start"),
+}
 """Reading that only the server's owner may do."""
 
 

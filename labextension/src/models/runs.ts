@@ -1,7 +1,7 @@
 /** The one WebSocket of this tab: topics are asked for when somebody looks, and again after a connection was lost. */
 
 import { URLExt } from '@jupyterlab/coreutils';
-import { ServerConnection } from '@jupyterlab/services';
+import type { ServerConnection } from '@jupyterlab/services';
 import { DisposableDelegate } from '@lumino/disposable';
 import type { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
@@ -18,12 +18,11 @@ import type {
   TargetState
 } from '../wire';
 import { pause } from './backoff';
-import { refusal } from './refused';
+import { BASE, checked, request } from './requests';
 import { isMembers, nested, parse, Topic } from './topic';
 import type { Members } from './topic';
 import { Versions } from './versions';
 
-const BASE = 'gpu-workbench/api';
 const ALL = 'runs';
 const TARGETS = 'targets';
 const CAPACITY = 'capacity';
@@ -91,7 +90,7 @@ export class Runs implements IRuns, IDisposable {
 
   async outputs(workload: string, run: string): Promise<Written> {
     const [one, other] = [encodeURIComponent(workload), encodeURIComponent(run)];
-    const reply = await this._checked(await this._request(`runs/${one}/outputs/${other}`, {}));
+    const reply = await checked(await this._request(`runs/${one}/outputs/${other}`, {}));
     return (await reply.json()) as Written;
   }
 
@@ -108,7 +107,7 @@ export class Runs implements IRuns, IDisposable {
   }
 
   async startOptions(): Promise<StartOptions> {
-    const reply = await this._checked(await this._request('start', {}));
+    const reply = await checked(await this._request('start', {}));
     return (await reply.json()) as StartOptions;
   }
 
@@ -158,7 +157,7 @@ export class Runs implements IRuns, IDisposable {
         });
         return;
       }
-      if (!this._welcomed(await (await this._checked(reply)).json())) {
+      if (!this._welcomed(await (await checked(reply)).json())) {
         return;
       }
       this._connect();
@@ -268,19 +267,11 @@ export class Runs implements IRuns, IDisposable {
 
   private async _posted(path: string, form: Members): Promise<unknown> {
     const reply = await this._request(path, { method: 'POST', body: JSON.stringify(form) });
-    return (await this._checked(reply)).json();
-  }
-
-  private async _checked(reply: Response): Promise<Response> {
-    if (!reply.ok) {
-      throw refusal(await reply.json().catch(() => null), reply.status);
-    }
-    return reply;
+    return (await checked(reply)).json();
   }
 
   private _request(path: string, init: RequestInit): Promise<Response> {
-    const url = URLExt.join(this._settings.baseUrl, BASE, path);
-    return ServerConnection.makeRequest(url, init, this._settings);
+    return request(this._settings, path, init);
   }
 
   private readonly _settings: ServerConnection.ISettings;

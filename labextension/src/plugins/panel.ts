@@ -8,6 +8,7 @@ import { CommandIDs, PANEL } from '../commands';
 import { runsIcon } from '../icons';
 import { Absence } from '../models/absence';
 import { attachLine } from '../models/attach';
+import { opener } from '../models/open';
 import { nameOf } from '../models/runlist';
 import { IRuns, IRunsPanel } from '../tokens';
 import type { Row } from '../wire';
@@ -29,14 +30,11 @@ export const panel: JupyterFrontEndPlugin<IRunsPanel> = {
     const { commands, serviceManager } = app;
     const openNotebook = ({ id, path = '', file = '', cell = '' }: Row) =>
       void commands.execute(CommandIDs.openNotebook, { id, path, file, cell });
+    const open = opener(commands);
     const widget = new RunsPanel(runs, {
       open: row => {
-        if (commands.hasCommand(CommandIDs.openRun)) {
-          void commands.execute(CommandIDs.openRun, {
-            workload: row.id,
-            run: '',
-            name: nameOf(row)
-          });
+        if (runs.mayAct) {
+          open(row.id, '', nameOf(row));
         } else {
           openNotebook(row);
         }
@@ -64,9 +62,12 @@ export const panel: JupyterFrontEndPlugin<IRunsPanel> = {
     void app.restored.then(() => {
       absence.begin();
     });
-    const open = () => {
-      app.shell.activateById(widget.id);
+    return {
+      actions: widget.actions,
+      top: widget.top,
+      open: () => {
+        app.shell.activateById(widget.id);
+      }
     };
-    return { actions: widget.actions, top: widget.top, open };
   }
 };

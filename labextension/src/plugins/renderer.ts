@@ -3,6 +3,7 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
+import { opener } from '../models/open';
 import { IRuns } from '../tokens';
 import { MIME_TYPE } from '../models/snapshot';
 import { RunView } from '../views/output';
@@ -18,7 +19,8 @@ export const renderer: JupyterFrontEndPlugin<void> = {
         safe: true,
         mimeTypes: [MIME_TYPE],
         defaultRank: 0,
-        createRenderer: () => new RunView(runs, [`${app.name} ${app.version}`])
+        createRenderer: () =>
+          new RunView(runs, opener(app.commands), [`${app.name} ${app.version}`])
       },
       0
     );

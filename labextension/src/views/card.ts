@@ -19,8 +19,8 @@ export interface Actions {
   stop(): Promise<void>;
   keep(seconds: number): Promise<void>;
 
-  /** Show a rank's log. */
-  logs?(rank: number): void;
+  /** Open its log; absent where there is nowhere to open it. */
+  logs?(): void;
 }
 
 const KEEP = 2 * 3600;
@@ -105,7 +105,7 @@ export class Card {
     this._drawFigures(shown);
     this._drawLines(shown, note);
     this._drawCharts(shown);
-    this._details.show(found, actions?.logs?.bind(actions), done);
+    this._details.show(found, done);
     hide(
       this._body,
       [...this._body.children].every(child => (child as HTMLElement).hidden)
@@ -139,9 +139,8 @@ export class Card {
     const phase = shown.phase ?? 'Queued';
     const wanted: string[] = [];
     const failed = phase === 'Failed' || phase === 'Lost';
-    const rank = shown.failure?.rank ?? 0;
-    if (failed && actions?.logs !== undefined) {
-      wanted.push((shown.rank_count ?? 0) > 1 ? `Log of rank ${rank}` : 'Log');
+    if (actions?.logs !== undefined) {
+      wanted.push('Logs');
     }
     if (failed) {
       wanted.push(this._copied ? 'Copied' : 'Copy report');
@@ -150,10 +149,10 @@ export class Card {
       wanted.push(...(shown.word === 'Idle' ? ['Keep 2 h'] : []), 'Stop');
     }
     this._actions = actions;
-    refill(this._buttons, wanted.join('\n'), () => wanted.map(label => this._button(label, rank)));
+    refill(this._buttons, wanted.join('\n'), () => wanted.map(label => this._button(label)));
   }
 
-  private _button(label: string, rank: number): HTMLElement {
+  private _button(label: string): HTMLElement {
     switch (label) {
       case 'Stop':
         return button(
@@ -175,7 +174,7 @@ export class Card {
           () => void this._do(this._copy())
         );
       default:
-        return button(label, 'Show what it wrote', () => this._actions?.logs?.(rank));
+        return button(label, 'All that it has written', () => this._actions?.logs?.());
     }
   }
 

@@ -5,7 +5,6 @@ import { h, hide, say, words } from './dom';
 import { Events } from './events';
 import { Folds } from './folds';
 import { RankTable } from './ranks';
-import type { Logs } from './ranks';
 import { Timeline } from './timeline';
 
 const RANKS = 'Ranks';
@@ -58,7 +57,7 @@ export class Details {
    *
    * @param done Whether there is nothing more to be said unless somebody asks.
    */
-  show(found: Snapshot, logs: Logs | undefined, done: boolean): void {
+  show(found: Snapshot, done: boolean): void {
     const { snapshot: shown } = found;
     const lines = linesOf(found);
     const there = {
@@ -75,7 +74,7 @@ export class Details {
     }
     this._folds.offer(new Set(done && !this._wanted ? [] : titles));
     if (this._folds.isOpen(RANKS)) {
-      this._ranks.show(shown, logs);
+      this._ranks.show(shown);
     }
     if (this._folds.isOpen(GPUS)) {
       this._timeline.show(shown);

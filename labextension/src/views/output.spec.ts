@@ -170,7 +170,7 @@ it('shows the text of a newer version, and says where it can be drawn', async ()
   expect(view.node.querySelector('pre')?.textContent).toBe('● Running <b>steps</b>');
   expect(runs.asked).toEqual([]);
   await view.renderModel(model(snapshot({ phase: 'Succeeded' })));
-  expect(view.node.querySelector('pre')).toBeNull();
+  expect(text()).not.toContain('<b>steps</b>');
   expect(view.node.querySelector('.gpuw-Card')).not.toBeNull();
 });
 
@@ -190,4 +190,49 @@ it('tells of the version of a kernel that goes on, where the notebook is trusted
   expect(runs.versions.said).toBe('');
   await view.renderModel(model(made));
   expect(runs.versions.said).toContain('9.1.0');
+});
+
+describe('the log of a run', () => {
+  let opened: string[];
+
+  beforeEach(() => {
+    opened = [];
+    view.dispose();
+    view = new RunView(runs, (...run) => opened.push(run.join(' ')));
+  });
+
+  const logs = () =>
+    [...view.node.querySelectorAll('button')].find(button => button.textContent === 'Logs');
+
+  it('is opened from its card while it goes on, and after it has ended', async () => {
+    await view.renderModel(model(snapshot({})));
+    runs.tell({ kind: 'value', value: snapshot({}) });
+    runs.tell({ kind: 'value', value: snapshot({ name: 'train' }) });
+    logs()?.click();
+    await view.renderModel(model(snapshot({ name: 'train', phase: 'Failed', word: 'Failed' })));
+    logs()?.click();
+    expect(opened).toEqual(['abc run-1 train', 'abc run-1 train']);
+  });
+
+  it('is offered once it is known who looks', async () => {
+    runs.mayAct = false;
+    await view.renderModel(model(snapshot({ phase: 'Succeeded', word: 'Succeeded' })));
+    expect(logs()).toBeUndefined();
+    runs.mayAct = true;
+    runs.connectionChanged.emit(runs.connection);
+    expect(logs()).toBeDefined();
+  });
+
+  it.each(['Running', 'Succeeded'])(
+    'is not offered by an untrusted notebook, and not to a guest: %s',
+    async phase => {
+      await view.renderModel(model(snapshot({ phase, word: phase }), false));
+      runs.connectionChanged.emit(runs.connection);
+      expect(logs()).toBeUndefined();
+      runs.mayAct = false;
+      await view.renderModel(model(snapshot({ phase, word: phase })));
+      runs.tell({ kind: 'value', value: snapshot({ phase, word: phase }) });
+      expect(logs()).toBeUndefined();
+    }
+  );
 });

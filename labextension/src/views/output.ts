@@ -4,6 +4,7 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { IDisposable } from '@lumino/disposable';
 import { Widget } from '@lumino/widgets';
 
+import type { Open } from '../models/open';
 import { MIME_TYPE, snapshotOf, undrawable } from '../models/snapshot';
 import type { IRuns, Known } from '../tokens';
 import type { Snapshot } from '../wire';
@@ -19,11 +20,15 @@ import { ended } from '../models/phases';
  * An untrusted bundle shows its data, and never asks the server for anything.
  */
 export class RunView extends Widget implements IRenderMime.IRenderer {
-  /** @param versions What it is seen with, for reports: `JupyterLab 4.6.0`. */
-  constructor(runs: IRuns, versions: readonly string[] = []) {
+  /**
+   * @param open Opens a run with its log; `null` where that cannot be done.
+   * @param versions What it is seen with, for reports: `JupyterLab 4.6.0`.
+   */
+  constructor(runs: IRuns, open: Open | null = null, versions: readonly string[] = []) {
     super();
     this.addClass('gpuw-Output');
     this._runs = runs;
+    this._open = open;
     this._card = new Card(versions);
     this.node.append(this._card.node);
     watch(this.node, {
@@ -48,10 +53,14 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
       if (found.package != null) {
         this._runs.versions.saw(found.package);
       }
-      this._follow(found.id, found.run);
+      this.follow(found.id, found.run);
     } else {
       this._unfollow();
       this._card.show(found, null);
+      if (model.trusted) {
+        this._runs.connectionChanged.connect(this._drawEnded, this);
+        this._drawEnded();
+      }
     }
     return Promise.resolve();
   }
@@ -73,7 +82,8 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
     );
   }
 
-  private _follow(workload: string, run: string): void {
+  /** Show a run as the server knows it, until the view goes. */
+  follow(workload: string, run: string): void {
     const topic = `${workload}/${run}`;
     if (this._topic === topic) {
       return;
@@ -88,6 +98,7 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
 
   private _unfollow(): void {
     this._runs.connectionChanged.disconnect(this._redraw, this);
+    this._runs.connectionChanged.disconnect(this._drawEnded, this);
     this._following?.dispose();
     this._following = null;
     this._wanted = null;
@@ -130,7 +141,15 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
     this._card.show(found, actions, note);
   }
 
+  /** Of what has ended there may be a log. */
+  private _drawEnded(): void {
+    if (this._saved !== null && this._open !== null && this._runs.mayAct) {
+      this._card.show(this._saved, this._actions(this._saved));
+    }
+  }
+
   private _actions(found: Snapshot): Actions {
+    const open = this._open;
     const inSession = found.run !== '' && (found.snapshot.kind ?? 'session') === 'session';
     return {
       stopTitle: inSession
@@ -138,11 +157,19 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
         : 'End it and release its GPUs',
       stop: () =>
         inSession ? this._runs.interrupt(found.id, found.run) : this._runs.stop(found.id),
-      keep: seconds => this._runs.keep(found.id, seconds)
+      keep: seconds => this._runs.keep(found.id, seconds),
+      ...(open === null
+        ? {}
+        : {
+            logs: () => {
+              open(found.id, found.run, found.snapshot.name ?? '');
+            }
+          })
     };
   }
 
   private readonly _runs: IRuns;
+  private readonly _open: Open | null;
   private readonly _card: Card;
   private _saved: Snapshot | null = null;
   private _known: Known<Snapshot> = { kind: 'waiting' };

@@ -1,13 +1,10 @@
 /** The table of ranks: those that failed first, and only columns of which something is known. */
 
 import type { RankLine, Shown } from '../wire';
-import { button, h, refill } from './dom';
+import { h, refill } from './dom';
 import { clocks, memory, percent } from './format';
 import { mark, stateOf } from './phases';
 import { worthARow } from './words';
-
-/** Shows a rank's log. */
-export type Logs = (rank: number) => void;
 
 interface Column {
   readonly title: string;
@@ -52,11 +49,9 @@ const COLUMNS: readonly Column[] = [
 export class RankTable {
   readonly node = h('div', 'gpuw-Ranks');
 
-  /** @param logs Shows a rank's log; without it no row has a button for that. */
-  show(shown: Shown, logs: Logs | undefined): void {
+  show(shown: Shown): void {
     const [ranks, rest] = worthARow(shown);
-    this._logs = logs;
-    refill(this.node, JSON.stringify([ranks, rest, logs !== undefined]), () => [
+    refill(this.node, JSON.stringify([ranks, rest]), () => [
       this._table(ranks),
       rest === '' ? '' : h('div', 'gpuw-Quiet', rest)
     ]);
@@ -68,7 +63,7 @@ export class RankTable {
     const table = h(
       'table',
       'gpuw-Table',
-      h('thead', '', h('tr', '', ...titles, this._logs === undefined ? '' : heading('log'))),
+      h('thead', '', h('tr', '', ...titles)),
       h('tbody', '', ...ranks.map(rank => this._row(rank, columns)))
     );
     table.setAttribute('aria-label', 'Ranks');
@@ -79,14 +74,10 @@ export class RankTable {
     const cells = columns.map(({ of, known, className }) =>
       h('td', className ?? '', known(rank) ? of(rank) : '–')
     );
-    const log = button('Log', `Show the log of rank ${rank.rank}`, () => this._logs?.(rank.rank));
-    log.setAttribute('aria-label', `Log of rank ${rank.rank}`);
-    const row = h('tr', '', ...cells, this._logs === undefined ? '' : h('td', '', log));
+    const row = h('tr', '', ...cells);
     row.dataset.state = stateOf(rank.phase ?? 'Starting');
     return row;
   }
-
-  private _logs: Logs | undefined;
 }
 
 function heading(title: string): HTMLElement {

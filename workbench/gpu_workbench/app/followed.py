@@ -85,6 +85,14 @@ class Followed:
             self.subscription = whole
             self._news()
 
+    async def whole(self) -> Subscription:
+        """Its subscription, once its journal was read as far as it goes, or that takes too long."""
+        self.want()
+        if reading := self._tasks[1:]:
+            await asyncio.wait(reading)
+        await self.subscription.settle(_SETTLE)
+        return self.subscription
+
     def _news(self) -> None:
         self.version += 1
         self._changed()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Protocol
+
+from gpu_workbench.core.events import Cursor
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class Kept(Protocol):
         """Whether it lies on this machine, so that it is read in no time."""
         ...
 
-    def journal(self) -> AsyncIterator[bytes]:
-        """Chunks of whole journal lines, from the beginning.
+    def journal(self, after: Cursor = Cursor.START) -> AsyncIterator[bytes]:
+        """Chunks of whole journal lines after a cursor; from the beginning where that place is not in it.
 
         Raises:
             BackendError: the store cannot be read.
@@ -76,9 +80,9 @@ class KeptFolder:
     run_key: bytes
     near: bool = True
 
-    async def journal(self) -> AsyncIterator[bytes]:
-        """Chunks of whole journal lines, from the beginning."""
-        for chunk in _chunks(self.journal_dir):
+    async def journal(self, after: Cursor = Cursor.START) -> AsyncIterator[bytes]:
+        """Chunks of whole journal lines after a cursor; from the beginning where that place is not in it."""
+        for chunk in _chunks(self.journal_dir, after):
             yield chunk
 
     async def result(self, name: str) -> KeptResult | None:
@@ -125,18 +129,40 @@ def result_of(table: dict[str, object], name: str, *, folder: Path) -> KeptResul
     )
 
 
-def _chunks(folder: Path) -> Iterator[bytes]:
-    lives = sorted((path for path in folder.glob("*") if path.is_dir()), key=_started)
-    for life in lives or [folder]:
-        for segment in sorted(life.glob("*.ndjson")):
-            with segment.open("rb") as file:
-                while chunk := file.readlines(256 * 1024):
-                    yield b"".join(line for line in chunk if line.endswith(b"\n"))
+def _chunks(folder: Path, after: Cursor) -> Iterator[bytes]:
+    lives = sorted(
+        (path for path in folder.glob("*") if path.is_dir()), key=lambda life: _first(life, "started")
+    )
+    lives = lives or [folder]
+    number = 0
+    for index, life in enumerate(lives):
+        if after.epoch and _first(life, "epoch") == after.epoch:
+            lives, number = lives[index:], after.n
+            break
+    for life in lives:
+        yield from _lines_of(life, number)
+        number = 0
 
 
-def _started(life: Path) -> str:
-    """When a life of the agent began, by its journal's first line."""
+def _lines_of(life: Path, number: int) -> Iterator[bytes]:
+    """The lines after event ``number`` of one life. A segment goes by the number of its first event; there are no gaps."""
+    segments = sorted(life.glob("*.ndjson"))
+    while len(segments) > 1 and _begins(segments[1]) <= number + 1:
+        segments.pop(0)
+    for segment in segments:
+        with segment.open("rb") as file:
+            deque(islice(file, max(0, number + 1 - _begins(segment))), maxlen=0)
+            while chunk := file.readlines(256 * 1024):
+                yield b"".join(line for line in chunk if line.endswith(b"\n"))
+
+
+def _begins(segment: Path) -> int:
+    return int(segment.stem) if segment.stem.isdecimal() else 1
+
+
+def _first(life: Path, name: str) -> str:
+    """A member of a journal's first line; empty where it has none."""
     for segment in sorted(life.glob("*.ndjson"))[:1]:
         with segment.open("rb") as file, contextlib.suppress(ValueError):
-            return str(json.loads(file.readline()).get("started", ""))
+            return str(json.loads(file.readline()).get(name, ""))
     return ""

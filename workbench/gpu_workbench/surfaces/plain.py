@@ -35,15 +35,24 @@ class PlainOutputs:
             last.flush()
 
     def _written(self, event: OutputWritten) -> tuple[TextIO, str]:
-        content = event.content
-        if event.message == "stream":
-            return _stream(content), str(content.get("text", ""))
         if event.message == "error":
-            self.error = content
-            return sys.stderr, f"{traceback_of(content)}\n" if self._errors else ""
-        data = content.get("data")
-        text = data.get("text/plain") if isinstance(data, dict) else None
-        return sys.stdout, "" if text is None else f"{text}\n"
+            self.error = event.content
+        name, text = text_of(event)
+        if event.message == "error" and not self._errors:
+            text = ""
+        return sys.stderr if name == "stderr" else sys.stdout, text
+
+
+def text_of(event: OutputWritten) -> tuple[str, str]:
+    """The stream that a piece of output belongs to as text, and the text; empty where it has none."""
+    content = event.content
+    if event.message == "stream":
+        return "stderr" if content.get("name") == "stderr" else "stdout", str(content.get("text", ""))
+    if event.message == "error":
+        return "stderr", f"{traceback_of(content)}\n"
+    data = content.get("data")
+    text = data.get("text/plain") if isinstance(data, dict) else None
+    return "stdout", "" if text is None else f"{text}\n"
 
 
 def traceback_of(content: JsonObject) -> str:
@@ -52,7 +61,3 @@ def traceback_of(content: JsonObject) -> str:
     if isinstance(lines, list) and lines:
         return "\n".join(map(str, lines))
     return f"{content.get('ename', 'Error')}: {content.get('evalue', '')}"
-
-
-def _stream(content: JsonObject) -> TextIO:
-    return sys.stderr if content.get("name") == "stderr" else sys.stdout

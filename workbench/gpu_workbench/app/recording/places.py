@@ -12,6 +12,7 @@ from gpu_workbench.backends.channel import Channel
 from gpu_workbench.backends.kept import Kept, KeptResult
 from gpu_workbench.backends.protocol import Backend, Listed, Sealed
 from gpu_workbench.core.errors import NotFound, Unreachable, UsageError, WorkbenchError
+from gpu_workbench.core.events import Cursor
 from gpu_workbench.core.facts import Facts
 from gpu_workbench.core.model import Phase
 from gpu_workbench.core.spec import Handle, WorkloadSpec
@@ -29,11 +30,23 @@ class KeptRecording:
     run_key: bytes = b""
     near: bool = True
 
-    async def journal(self) -> AsyncIterator[bytes]:
-        """Chunks of whole journal lines, from the beginning."""
-        chunks = self.recordings.journal(self.id)
+    async def journal(self, after: Cursor = Cursor.START) -> AsyncIterator[bytes]:
+        """Chunks of whole journal lines after a cursor; from the beginning where that place is not in it."""
+        begin = await asyncio.to_thread(self._place, after) if after.epoch else 0
+        chunks, at = self.recordings.journal(self.id), 0
         while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
-            yield chunk
+            if at + len(chunk) > begin:
+                yield chunk[max(0, begin - at) :]
+            at += len(chunk)
+
+    def _place(self, after: Cursor) -> int:
+        """How many bytes lie before what follows a cursor; 0 where it is not there."""
+        mark, at = f'"epoch":"{after.epoch}","n":{after.n},'.encode(), 0
+        for chunk in self.recordings.journal(self.id):
+            if (found := chunk.find(mark)) >= 0:
+                return at + chunk.index(b"\n", found) + 1
+            at += len(chunk)
+        return 0
 
     async def result(self, name: str) -> KeptResult | None:
         """There is none."""

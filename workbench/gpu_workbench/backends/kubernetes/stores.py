@@ -11,6 +11,7 @@ from typing import ParamSpec, Protocol, TypeVar
 from gpu_workbench.backends.channel import Channel
 from gpu_workbench.backends.kept import TABLE, KeptFolder, KeptResult, read_table, result_of
 from gpu_workbench.core.errors import BackendError, NotFound, Unreachable, UsageError
+from gpu_workbench.core.events import Cursor
 from gpu_workbench.core.store import Store
 from gpu_workbench.transport import tar
 from gpu_workbench.transport.remote import RemoteError, RemoteFolder
@@ -161,17 +162,20 @@ class StoredRun:
         self._files = files
         self._here = tempfile.TemporaryDirectory(prefix="gwb-stored-")
         self._table: dict[str, object] | None = None
+        self._journal_here = False
         self.run_key = run_key
 
     @property
     def _folder(self) -> Path:
         return Path(self._here.name)
 
-    async def journal(self) -> AsyncIterator[bytes]:
-        """See :meth:`~gpu_workbench.backends.kept.Kept.journal`."""
+    async def journal(self, after: Cursor = Cursor.START) -> AsyncIterator[bytes]:
+        """See :meth:`~gpu_workbench.backends.kept.Kept.journal`. It is brought here once."""
         place = self._folder / JOURNAL
-        if await self._files.fetch(JOURNAL, place):
-            async for chunk in KeptFolder(place, self._folder, self.run_key).journal():
+        if not self._journal_here:
+            self._journal_here = await self._files.fetch(JOURNAL, place)
+        if self._journal_here:
+            async for chunk in KeptFolder(place, self._folder, self.run_key).journal(after):
                 yield chunk
 
     async def names(self) -> list[str]:

@@ -17,13 +17,12 @@ from gpu_workbench.app.settings import Settings
 from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.surfaces.backends import make_backend
 from gpu_workbench.surfaces.request import project_folder
-from gpu_workbench.surfaces.server import agent, rest
+from gpu_workbench.surfaces.server import agent
 from gpu_workbench.surfaces.server.event_log import EventLog
 from gpu_workbench.surfaces.server.hub import Hub
 from gpu_workbench.surfaces.server.openapi import BASE
-from gpu_workbench.surfaces.server.openapi_route import last_routes
+from gpu_workbench.surfaces.server.openapi_route import described_routes, nothing_else
 from gpu_workbench.surfaces.server.socket import TopicSocket
-from gpu_workbench.surfaces.server.starting import routes as starting
 from gpu_workbench.surfaces.server.starting.starter import Starter
 
 
@@ -61,7 +60,7 @@ class WorkbenchApp(ExtensionApp):
         """Add the routes; the server's base URL is put before them."""
         arguments = {"hub": self.hub, "owners": frozenset(self.owners)}
         live = (rf"{BASE}/live", TopicSocket)
-        routes = (*agent.routes(), *rest.routes(), *starting.routes(), live, *last_routes())
+        routes = (*agent.routes(), *described_routes(), live, nothing_else())
         self.handlers.extend((path, handler, arguments) for path, handler in routes)
 
     async def stop_extension(self) -> None:

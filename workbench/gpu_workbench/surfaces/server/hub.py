@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gpu_workbench.app.board import Board, Followed
 from gpu_workbench.app.capacities import Capacities
+from gpu_workbench.app.logs import Logs
 from gpu_workbench.core.errors import RunNotFound
 from gpu_workbench.surfaces.server.event_log import EventLog
 from gpu_workbench.surfaces.server.starting.starter import Starter
@@ -46,6 +47,7 @@ class Hub:
         self.events = events
         self.saved = saved
         self._root = root
+        self.logs = Logs()
         self._rows: dict[str, tuple[int, str]] = {}
         self._runs: dict[str, tuple[int, State]] = {}
         self._topics: dict[str, dict[str, int]] = {}

@@ -54,6 +54,7 @@ def operation(
     body: JsonObject | None = None,
     errors: Iterable[int] = (),
     owner: bool = False,
+    query: Mapping[str, JsonObject] | None = None,
     content: str = "application/json",
 ) -> JsonObject:
     """What one method of one path does.
@@ -64,6 +65,7 @@ def operation(
         body: JSON Schema of what it is sent; ``None`` for nothing.
         errors: Further statuses that it may answer with, besides 403, 405, 500 and 503.
         owner: Whether only the server's owner may do it.
+        query: Query parameters by name, with their schemas; each may be left out.
         content: Media type of the answer.
     """
     answers: JsonObject = {"200": {"description": "Done", "content": {content: {"schema": answer}}}}
@@ -72,6 +74,8 @@ def operation(
     form: JsonObject = {"summary": summary, "responses": answers}
     if owner:
         form["description"] = "For the server's owner alone."
+    if query:
+        form["parameters"] = [{"name": name, "in": "query", "schema": of} for name, of in query.items()]
     if body is not None:
         content_of_body: JsonObject = {"application/json": {"schema": body}}
         form["requestBody"] = {"content": content_of_body, "required": "required" in body}

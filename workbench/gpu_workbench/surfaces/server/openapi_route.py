@@ -6,7 +6,7 @@ from tornado import web
 
 from gpu_workbench.core.errors import NotFound
 from gpu_workbench.core.wire import JsonObject
-from gpu_workbench.surfaces.server import rest, rest_api
+from gpu_workbench.surfaces.server import logs, rest, rest_api
 from gpu_workbench.surfaces.server.endpoint import Endpoint, answers
 from gpu_workbench.surfaces.server.openapi import BASE, description
 from gpu_workbench.surfaces.server.permissions import READ, allowed
@@ -46,9 +46,9 @@ def whole_description() -> JsonObject:
 
 def described_routes() -> list[tuple[str, type[Endpoint]]]:
     """All routes of OpenAPI's kind. The agent's own, whose paths have any number of parts, are described elsewhere."""
-    return [*rest.routes(), *starting.routes(), *last_routes()[:-1]]
+    return [*rest.routes(), *logs.routes(), *starting.routes(), (rf"{BASE}/openapi\.json", OpenApi)]
 
 
-def last_routes() -> list[tuple[str, type[Endpoint]]]:
-    """Path to what answers there, to be asked after all others."""
-    return [(rf"{BASE}/openapi\.json", OpenApi), (rf"{BASE}/.*", Nothing)]
+def nothing_else() -> tuple[str, type[Endpoint]]:
+    """What answers where no other route does; to be asked last."""
+    return rf"{BASE}/.*", Nothing

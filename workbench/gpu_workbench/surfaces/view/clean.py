@@ -8,7 +8,9 @@ import re
 from gpu_workbench.core.model import Failure
 from gpu_workbench.surfaces.view.model import Where
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
+ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
+"""Escape sequences of terminals: colours, movements of the cursor, titles of windows."""
+
 _UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 """Control characters, marks that reverse the direction of what follows, and halves of surrogate pairs."""
 
@@ -26,7 +28,7 @@ def tail(text: str, limit: int = 2000) -> str:
 
 
 def _plain(text: str) -> str:
-    text = _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    text = ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return _UNSHOWABLE.sub("", text)
 
 
