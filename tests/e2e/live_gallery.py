@@ -24,7 +24,7 @@ from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from gpu_workbench.core.wire import JsonObject, encode_fields
 from gpu_workbench.surfaces import view
-from gpu_workbench.surfaces.server.states import Row
+from gpu_workbench.surfaces.server.rows import Row
 from gpu_workbench.surfaces.view import Snapshot
 from tests.e2e import browser
 from tests.unit.surfaces.view.states import State, states

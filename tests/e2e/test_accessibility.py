@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gpu_workbench.surfaces.server.states import Row
+from gpu_workbench.surfaces.server.rows import Row
 from tests.e2e import browser
 from tests.e2e.live_gallery import THEMES, Gallery, gallery
 from tests.unit.surfaces.view.states import states

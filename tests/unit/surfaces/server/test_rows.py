@@ -19,7 +19,7 @@ SPEC = WorkloadSpec(id="a", notebook="n", resources=Resources(gpus=Gpus(8, "H200
 def row(workload: Workload, *, backend: str = "kubernetes") -> Row:
     handle = Handle(spec=SPEC, backend=backend, started=0.0)
     found = snapshot(workload, None, where=where_of(handle, workload), saved="full")
-    return row_of(handle, workload, found, root=Path("/"))
+    return row_of(handle, workload, found, root=Path("/"), recorded=False)
 
 
 def runs(count: int, phase: Phase, prefix: str) -> list[RunState]:

@@ -211,6 +211,8 @@ def read(form: JsonObject) -> Asked:
 
 
 def _text(field: StartField, value: Json) -> str | list[str]:
+    if value is None:
+        return ""
     items = value if isinstance(value, list) else [value]
     if len(items) > 1 and not field.many:
         raise FlagError(f"{field.label} takes one value")
@@ -219,9 +221,7 @@ def _text(field: StartField, value: Json) -> str | list[str]:
 
 
 def _item(field: StartField, item: Json) -> str:
-    if item is None:
-        return ""
-    if isinstance(item, bool | list | dict):
+    if isinstance(item, bool | list | dict | None):
         raise FlagError(f"{field.label} is neither text nor a number")
     text = str(item).strip()
     if len(text) > (LONGEST_OF_MANY if field.many else LONGEST):

@@ -16,7 +16,10 @@ DRY_RUN = "dry_run"
 """The member of what is posted that asks for the plan alone."""
 
 
-_TYPED: JsonObject = {"type": ["string", "array", "null"], "items": {"type": "string"}}
+_TYPED: JsonObject = {
+    "type": ["string", "number", "array", "null"],
+    "items": {"type": ["string", "number"]},
+}
 
 _ASKED: JsonObject = {
     "type": "object",
