@@ -15,10 +15,11 @@ from tornado import web
 from gpu_workbench.core.errors import PermissionDenied, UsageError, WorkbenchError
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.surfaces.server.errors import form_of, status_of
+from gpu_workbench.surfaces.server.guests import for_guests
 from gpu_workbench.surfaces.server.hub import Hub
 from gpu_workbench.surfaces.server.openapi import Api
-from gpu_workbench.surfaces.server.permissions import PRIVATE, RESOURCE, is_owner
-from gpu_workbench.surfaces.server.topics import State
+from gpu_workbench.surfaces.server.permissions import RESOURCE, is_owner
+from gpu_workbench.surfaces.server.topics import RunTopic
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a request's body."""
@@ -102,11 +103,15 @@ class Endpoint(ExtensionHandlerMixin, APIHandler):
         word = status.phrase.title().replace(" ", "")
         self.finish(json.dumps({"error": word, "message": message or status.phrase, "why": "", "fix": ""}))
 
-    def seen(self, state: State) -> JsonObject:
-        """A topic's state, as far as this user may see it."""
-        return {
-            name: json.loads(text) for name, text in state.items() if self.by_owner or name not in PRIVATE
-        }
+    def seen(self, topic: str | RunTopic) -> JsonObject:
+        """A topic's state, as far as this user may see it.
+
+        Raises:
+            RunNotFound: that workload is not there any more.
+        """
+        state = self._hub.state(topic)
+        told = state if self.by_owner else for_guests(str(topic), state)
+        return {name: json.loads(text) for name, text in told.items()}
 
 
 def nobody(topic: str) -> None:

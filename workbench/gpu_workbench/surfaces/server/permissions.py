@@ -15,9 +15,6 @@ READ = "read"
 ACT = "act"
 START = "start"
 
-PRIVATE = frozenset({"snapshot.failure", "snapshot.results", "snapshot.cell"})
-"""Members of a run's view that may quote its output or name its values: for the owner alone."""
-
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -68,7 +68,7 @@ class Runs(Endpoint):
         """``GET runs``: the rows of the panel, by id."""
         with self._hub.look(nobody):
             await self._hub.board.listed()
-            return {"runs": self.seen(self._hub.state(RUNS))}
+            return {"runs": self.seen(RUNS)}
 
 
 class OneRun(Endpoint):
@@ -85,7 +85,7 @@ class OneRun(Endpoint):
             followed = await self._hub.board.find(workload)
             followed.want()
             await followed.known()
-            return self.seen(self._hub.state(RunTopic(workload)))
+            return self.seen(RunTopic(workload))
 
     @web.authenticated
     @allowed(ACT)

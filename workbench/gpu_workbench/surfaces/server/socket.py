@@ -22,10 +22,11 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from gpu_workbench.core.errors import UsageError, WorkbenchError
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.surfaces.server.errors import form_of
+from gpu_workbench.surfaces.server.guests import for_guests
 from gpu_workbench.surfaces.server.hub import Hub
 from gpu_workbench.surfaces.server.outbox import Outbox
-from gpu_workbench.surfaces.server.permissions import PRIVATE, READ, RESOURCE, allowed, is_owner
-from gpu_workbench.surfaces.server.topics import RunTopic, State, parse_topic
+from gpu_workbench.surfaces.server.permissions import READ, RESOURCE, allowed, is_owner
+from gpu_workbench.surfaces.server.topics import RunTopic, parse_topic
 from gpu_workbench.transport.timing import within
 
 MESSAGE_LIMIT = 1024
@@ -136,18 +137,15 @@ class TopicSocket(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, Jupyt
         if parsed is None or topic not in self._outbox:  # it was dropped while another one was sent
             return
         try:
-            state = self._seen(self._hub.state(parsed))
+            state = self._hub.state(parsed)
         except WorkbenchError as error:
             self._drop(topic)
             await self._write({"topic": topic, "error": form_of(error)})
             return
+        state = state if self._owner else for_guests(topic, state)
         text = self._outbox.take(topic, state, now)
         if text is not None:
             await self.write_message(text)
-
-    def _seen(self, state: State) -> State:
-        """What this user may see of it."""
-        return state if self._owner else {name: text for name, text in state.items() if name not in PRIVATE}
 
     async def _write(self, form: JsonObject) -> None:
         await self.write_message(json.dumps(form))
