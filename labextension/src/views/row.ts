@@ -58,8 +58,8 @@ export class RowView {
       })
     );
     this._doings.append(...this._buttons);
-    this._head.append(this._mark, this._name, this._tag, this._figure);
-    this._body.append(this._said, this._line.node, this._doings);
+    this._head.append(this._mark, this._name, this._figure);
+    this._body.append(this._tag, this._said, this._line.node, this._doings);
     this.node.append(this._head, this._body, this._bar);
   }
 
@@ -146,7 +146,8 @@ export class RowView {
 /** Where it runs, in words. */
 function placeOf(row: Row): string {
   const where = row.backend === 'local' ? 'this machine' : row.namespace;
-  const gpus = row.gpus ?? '';
+  const said = row.gpus ?? '';
+  const gpus = row.simulated === true ? said.replace('SIMULATED ', '') : said; // the tag says it
   return [gpus, gpus.includes(where ?? '') ? '' : where].filter(Boolean).join(' · ');
 }
 
