@@ -20,12 +20,7 @@ from gpu_workbench.backends.kubernetes.checks import examine
 from gpu_workbench.backends.kubernetes.children import create_children, remove_children
 from gpu_workbench.backends.kubernetes.client import ApiClient
 from gpu_workbench.backends.kubernetes.reach import PodConnector, Reach
-from gpu_workbench.backends.kubernetes.resources import (
-    JOBS,
-    PODS,
-    SECRETS,
-    SELF_REVIEWS,
-)
+from gpu_workbench.backends.kubernetes.resources import JOBS, PODS, SECRETS, SELF_REVIEWS
 from gpu_workbench.backends.kubernetes.rights import role_yaml
 from gpu_workbench.backends.kubernetes.roots import Roots, seconds
 from gpu_workbench.backends.kubernetes.secrets import UserSecrets
@@ -49,11 +44,7 @@ from gpu_workbench.core.objects import label, name_of, text, uid_of
 from gpu_workbench.core.spec import Handle, WorkloadSpec
 from gpu_workbench.core.store import parse_store
 from gpu_workbench.core.wire import JsonObject
-from gpu_workbench.engines.job import (
-    SEALED_LIMIT,
-    check_sealed,
-    spec_of_root,
-)
+from gpu_workbench.engines.job import SEALED_LIMIT, check_sealed, spec_of_root
 from gpu_workbench.engines.names import (
     CERTIFICATE_KEY,
     CONTAINER,
