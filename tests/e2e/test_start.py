@@ -124,7 +124,7 @@ def test_the_name_is_taken_until_it_is_stopped(page: Page) -> None:
     form(page).get_by_role("button", name="Start").click()
     expect(form(page)).to_contain_text("There is a session 'explore' already")
     page.get_by_role("button", name="Stop explore").click()
-    expect(page.locator(".gpuw-Panel .gpuw-Group:visible", has_text="Ended · 1")).to_be_visible(
+    expect(page.locator(".gpuw-Panel .gpuw-Group:visible", has_text="Today · 1")).to_be_visible(
         timeout=30_000
     )
 
