@@ -26,5 +26,16 @@ export default tseslint.config(
             '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }]
         }
     },
+    {
+        rules: {
+            'jupyter/no-untranslated-string': 'error',
+            // what loads at start is small, and what is not (log, form, charts) is imported where it is opened
+            'jupyter/prefer-lazy-imports': 'off'
+        }
+    },
+    {
+        files: ['**/*.spec.ts', '**/testing.ts'],
+        rules: { 'jupyter/no-untranslated-string': 'off' }
+    },
     prettier
 );

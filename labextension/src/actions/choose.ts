@@ -5,13 +5,14 @@ import { InputDialog, Notification } from '@jupyterlab/apputils';
 import { groupsOf } from '../models/listing';
 import { nameOf } from '../models/runlist';
 import type { IRuns, Known } from '../tokens';
+import { trans } from '../translation';
 import type { Row } from '../wire';
 
 /** One of the user's runs, what goes on first; `null` where none is chosen. */
 export async function chooseRun(runs: IRuns): Promise<Row | null> {
   const known = await listOf(runs);
   if (known.kind !== 'value' || known.value.size === 0) {
-    Notification.info(known.kind === 'error' ? known.message : 'Nothing has run yet');
+    Notification.info(known.kind === 'error' ? known.message : trans.__('Nothing has run yet'));
     return null;
   }
   const all = { word: '', filters: new Set<never>(), notebook: '', only: null };
@@ -20,10 +21,10 @@ export async function chooseRun(runs: IRuns): Promise<Row | null> {
     [nameOf(row), row.word, row.file, row.id].filter(Boolean).join(' · ')
   );
   const chosen = await InputDialog.getItem({
-    title: 'Attach which run?',
-    label: 'It is shown from its beginning',
+    title: trans.__('Attach which run?'),
+    label: trans.__('It is shown from its beginning'),
     items,
-    okLabel: 'Attach'
+    okLabel: trans.__('Attach')
   });
   return rows[items.indexOf(chosen.value ?? '')] ?? null;
 }

@@ -7,6 +7,7 @@ import type { NotebookPanel } from '@jupyterlab/notebook';
 
 import { load, readiness } from '../models/kernel';
 import { gpuSource, LOAD_LINE, loads } from '../models/magic';
+import { trans } from '../translation';
 
 /** What cannot be done, in one sentence for whoever asked. */
 export class Refused extends Error {}
@@ -22,7 +23,7 @@ export async function runOnGpu(
 ): Promise<void> {
   const { activeCell } = panel.content;
   if (activeCell?.model.type !== 'code') {
-    throw new Refused('Choose a code cell to run on GPUs');
+    throw new Refused(trans.__('Choose a code cell to run on GPUs'));
   }
   const { sharedModel } = activeCell.model;
   const found = gpuSource(sharedModel.getSource());
@@ -33,7 +34,7 @@ export async function runOnGpu(
     activeCell.model.getMetadata('editable') === false &&
     found.source !== sharedModel.getSource()
   ) {
-    throw new Refused('This cell cannot be edited, so it cannot be given %%gpu');
+    throw new Refused(trans.__('This cell cannot be edited, so it cannot be given %1', '%%gpu'));
   }
   const before = await prepare(panel, dialogs);
   if (found.source !== sharedModel.getSource()) {
@@ -81,7 +82,7 @@ async function prepare(
   }
   const kernel = sessionContext.session?.kernel ?? null;
   if (kernel === null) {
-    throw new Refused('This notebook has no kernel');
+    throw new Refused(trans.__('This notebook has no kernel'));
   }
   const cells = [...(panel.content.model?.cells ?? [])];
   const says = loads(cells.map(cell => cell.sharedModel.getSource()));
@@ -89,12 +90,19 @@ async function prepare(
   const found = kernel.status === 'busy' ? null : await readiness(kernel);
   if (found === 'no-python') {
     throw new Refused(
-      `%%gpu needs a Python kernel; this one is ${sessionContext.kernelDisplayName}`
+      trans.__(
+        '%1 needs a Python kernel; this one is %2',
+        '%%gpu',
+        sessionContext.kernelDisplayName
+      )
     );
   }
   if (found === 'missing') {
     throw new Refused(
-      'gpu_workbench is not installed where this kernel runs: %pip install jupyter-gpu-workbench'
+      trans.__(
+        'gpu_workbench is not installed where this kernel runs: %1',
+        '%pip install jupyter-gpu-workbench'
+      )
     );
   }
   if (found === 'loaded') {
@@ -120,7 +128,7 @@ function insert(panel: NotebookPanel, place: number, source: string): Cell {
   content.activeCellIndex = content.widgets.findIndex(cell => cell === active);
   const made = content.widgets[place];
   if (made === undefined) {
-    throw new Refused('This notebook cannot be edited');
+    throw new Refused(trans.__('This notebook cannot be edited'));
   }
   return made;
 }

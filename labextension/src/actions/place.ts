@@ -5,6 +5,7 @@ import type { IDocumentManager } from '@jupyterlab/docmanager';
 import { NotebookPanel } from '@jupyterlab/notebook';
 
 import { runOf } from '../models/cell';
+import { trans } from '../translation';
 import { Refused } from './notebook';
 
 /** Where a run came from, as its row tells it. */
@@ -29,24 +30,24 @@ export async function openPlace(documents: IDocumentManager, place: Place): Prom
   if (path === '') {
     throw new Refused(
       file === ''
-        ? 'It was not started from a notebook'
-        : `${file} is not among the files of this Jupyter server`
+        ? trans.__('It was not started from a notebook')
+        : trans.__('%1 is not among the files of this Jupyter server', file)
     );
   }
   try {
     await documents.services.contents.get(path, { content: false });
   } catch {
-    throw new Refused(`${path} is not there any more: it was moved, renamed or deleted`);
+    throw new Refused(trans.__('%1 is not there any more: it was moved, renamed or deleted', path));
   }
   const widget = documents.openOrReveal(path);
   if (!(widget instanceof NotebookPanel)) {
-    throw new Refused(`${path} cannot be opened as a notebook`);
+    throw new Refused(trans.__('%1 cannot be opened as a notebook', path));
   }
   await widget.revealed;
   await widget.context.ready;
   const index = cellOf(widget, place);
   if (index < 0) {
-    throw new Refused(`Its cell is not in ${file} any more`);
+    throw new Refused(trans.__('Its cell is not in %1 any more', file));
   }
   const { content } = widget;
   content.activeCellIndex = index;

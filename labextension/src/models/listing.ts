@@ -1,5 +1,6 @@
 /** Which rows the panel shows, and in which groups. */
 
+import { trans } from '../translation';
 import type { Phase, Row } from '../wire';
 import { ended } from './phases';
 
@@ -29,10 +30,10 @@ export interface Group {
 export function groupsOf(rows: Iterable<Row>, wanted: Wanted, now: Date): Group[] {
   const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate()).getTime() / 1000;
   const groups: { title: string; sums: boolean; rows: [number, Row][] }[] = [
-    { title: 'Running', sums: true, rows: [] },
-    { title: 'Waiting', sums: true, rows: [] },
-    { title: 'Today', sums: false, rows: [] },
-    { title: 'Before today', sums: false, rows: [] }
+    { title: trans.__('Running'), sums: true, rows: [] },
+    { title: trans.__('Waiting'), sums: true, rows: [] },
+    { title: trans.__('Today'), sums: false, rows: [] },
+    { title: trans.__('Before today'), sums: false, rows: [] }
   ];
   for (const row of rows) {
     if (isWanted(row, wanted)) {
@@ -63,7 +64,7 @@ function endOf(row: Row): number {
 
 function gpus(rows: readonly Row[]): string {
   const count = rows.reduce((sum, row) => sum + (row.gpu_count ?? 0), 0);
-  return count === 0 ? '' : `${count} GPU${count === 1 ? '' : 's'}`;
+  return count === 0 ? '' : trans._n('%1 GPU', '%1 GPUs', count);
 }
 
 function isWanted(row: Row, wanted: Wanted): boolean {

@@ -1,5 +1,7 @@
 /** A cell's source with `%%gpu` above it. */
 
+import { trans } from '../translation';
+
 /** What becomes of a cell that is to run on GPUs. */
 export type GpuSource =
   | { readonly kind: 'ready'; readonly source: string }
@@ -14,17 +16,23 @@ export const LOAD_LINE = '%load_ext gpu_workbench';
 export function gpuSource(source: string): GpuSource {
   const first = source.split('\n').find(line => line.trim() !== '') ?? '';
   if (first === '') {
-    return { kind: 'refused', why: 'This cell is empty' };
+    return { kind: 'refused', why: trans.__('This cell is empty') };
   }
   if (/^%%gpu(\s|$)/.test(first)) {
     return { kind: 'ready', source };
   }
   if (first.startsWith('%%')) {
     const magic = first.split(/\s/, 1)[0] ?? '';
-    return { kind: 'refused', why: `This cell has the magic ${magic}, and a cell has only one` };
+    return {
+      kind: 'refused',
+      why: trans.__('This cell has the magic %1, and a cell has only one', magic)
+    };
   }
   if (/^\s*%gpu(\s|$)/.test(first) || LOAD.test(first)) {
-    return { kind: 'refused', why: 'This cell is for the notebook itself: run it as it is' };
+    return {
+      kind: 'refused',
+      why: trans.__('This cell is for the notebook itself: run it as it is')
+    };
   }
   return { kind: 'ready', source: `%%gpu\n${source}` };
 }

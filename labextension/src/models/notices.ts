@@ -1,5 +1,6 @@
 /** What is worth a notice: a long run that has started, failed or is done, seen to happen from this page. */
 
+import { trans } from '../translation';
 import type { Phase, Row } from '../wire';
 import { ended } from './phases';
 import { isSession, nameOf, runsOf } from './runlist';
@@ -67,8 +68,11 @@ export class Notices {
   /** Its runs tell what becomes of it, where it has some that go on. */
   private _ofSession(row: Row, told: boolean, now: number): Notice[] {
     const phase = row.phase ?? 'Queued';
-    const of = row.file == null || row.file === '' ? '' : ` of ${row.file}`;
-    const [name, after] = [`Session ${nameOf(row)}${of}`, now - row.started];
+    const after = now - row.started;
+    const name =
+      row.file == null || row.file === ''
+        ? trans.__('Session %1', nameOf(row))
+        : trans.__('Session %1 of %2', nameOf(row), row.file);
     if (this._begins(row.id, phase)) {
       return [{ key: `${row.id} started`, kind: 'started', name, after, row, run: '' }];
     }

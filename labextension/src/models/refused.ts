@@ -1,5 +1,6 @@
 /** What the server refuses, in its own sentences. */
 
+import { trans } from '../translation';
 import { isMembers } from './topic';
 
 /** A refusal: one sentence, and of a form one for each field that is wrong. */
@@ -15,7 +16,7 @@ export class Refused extends Error {
 /** The refusal in an answer's body: what, why, and what to do. */
 export function refusal(said: unknown, status: number): Refused {
   if (!isMembers(said) || typeof said.message !== 'string') {
-    return new Refused(`The server answers ${status}`);
+    return new Refused(trans.__('The server answers %1', status));
   }
   const why = typeof said.why === 'string' && said.why !== '' ? `: ${said.why}` : '';
   const fix = typeof said.fix === 'string' && said.fix !== '' ? `. ${said.fix}` : '';

@@ -1,4 +1,8 @@
-/** A failure as plain text, to be sent to somebody: what, where, when, and the last lines. */
+/**
+ * A failure as plain text, to be sent to somebody: what, where, when, and the last lines.
+ *
+ * It stays in English, as the server's sentences in it: whoever is asked may speak another language.
+ */
 
 import type { Failure, RankLine, Snapshot } from '../wire';
 

@@ -8,6 +8,7 @@ import { Signal } from '@lumino/signaling';
 import type { ISignal } from '@lumino/signaling';
 
 import type { Connection, IRuns, Known, Listener, StartForm, Written } from '../tokens';
+import { trans } from '../translation';
 import type {
   CapacityState,
   Row,
@@ -152,8 +153,8 @@ export class Runs implements IRuns, IDisposable {
       if (reply.status === 404) {
         this._become({
           state: 'missing',
-          why: 'The Jupyter server has no extension of GPU Workbench',
-          fix: 'Run `jupyter server extension enable gpu_workbench` and restart it'
+          why: trans.__('The Jupyter server has no extension of GPU Workbench'),
+          fix: trans.__('Run %1 and restart it', '`jupyter server extension enable gpu_workbench`')
         });
         return;
       }
@@ -170,7 +171,7 @@ export class Runs implements IRuns, IDisposable {
   private _welcomed(form: unknown): boolean {
     const { version, wire, may } = isMembers(form) ? form : {};
     this.versions.heard({
-      version: typeof version === 'string' ? version : 'of an unknown version',
+      version: typeof version === 'string' ? version : trans.__('of an unknown version'),
       wire: typeof wire === 'number' ? wire : 0
     });
     const differs = this.versions.difference;

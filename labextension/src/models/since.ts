@@ -1,5 +1,6 @@
 /** What has ended while nobody looked. */
 
+import { trans } from '../translation';
 import type { Phase, Row } from '../wire';
 import { ended } from './phases';
 import { isSession, runsOf } from './runlist';
@@ -72,10 +73,13 @@ export function since(
 
 /** In words; empty where nothing has ended. */
 export function inWords(found: Since): string {
-  const parts = (['done', 'failed', 'stopped'] as const)
-    .filter(kind => found[kind] > 0)
-    .map(kind => `${found[kind]} ${kind}`);
-  return parts.length === 0 ? '' : `Since you left: ${parts.join(', ')}`;
+  const { done, failed, stopped } = found;
+  const parts = [
+    done > 0 ? trans.__('%1 done', done) : '',
+    failed > 0 ? trans.__('%1 failed', failed) : '',
+    stopped > 0 ? trans.__('%1 stopped', stopped) : ''
+  ].filter(Boolean);
+  return parts.length === 0 ? '' : trans.__('Since you left: %1', parts.join(', '));
 }
 
 function kindOf(phase: Phase): 'done' | 'failed' | 'stopped' {

@@ -1,5 +1,6 @@
 /** The data of a view in a notebook's outputs. A notebook comes from anywhere: what is in it is read as if forged. */
 
+import { trans } from '../translation';
 import { BUNDLE, PACKAGE } from '../wire';
 import type {
   Band,
@@ -256,11 +257,13 @@ function understood(value: unknown): boolean {
 /** Why a bundle's data cannot be drawn, and what to do. */
 export function undrawable(data: unknown): string {
   if (!isMembers(data) || typeof data.version !== 'number' || data.version <= BUNDLE) {
-    return 'This view cannot be read';
+    return trans.__('This view cannot be read');
   }
-  const maker = typeof data.package === 'string' ? ` ${data.package.slice(0, 30)}` : '';
-  return (
-    `A newer gpu-workbench${maker} made this view, and here is ${PACKAGE}. ` +
-    "To see all of it, update the Jupyter server's: `pip install --upgrade jupyter-gpu-workbench`"
+  const version = typeof data.package === 'string' ? ` ${data.package.slice(0, 30)}` : '';
+  return trans.__(
+    "A newer %1 made this view, and here is %2. To see all of it, update the Jupyter server's: %3",
+    `gpu-workbench${version}`,
+    PACKAGE,
+    '`pip install --upgrade jupyter-gpu-workbench`'
   );
 }

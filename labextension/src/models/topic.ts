@@ -1,5 +1,7 @@
 /** A topic as it is put together from the server's messages. */
 
+import { trans } from '../translation';
+
 /** A message of the server about a topic. */
 export type Message =
   | { readonly topic: string; readonly seq: number; readonly state: Members }
@@ -26,7 +28,10 @@ export function parse(text: string): Message | Refusal | null {
   if (isMembers(form.error)) {
     const { message } = form.error;
     const topic = typeof form.topic === 'string' ? form.topic : null;
-    return { topic, message: typeof message === 'string' ? message : 'The server refuses' };
+    return {
+      topic,
+      message: typeof message === 'string' ? message : trans.__('The server refuses')
+    };
   }
   const { topic, seq, state, set, gone } = form;
   if (typeof topic !== 'string' || typeof seq !== 'number') {

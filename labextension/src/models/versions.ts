@@ -4,6 +4,7 @@ import { Signal } from '@lumino/signaling';
 import type { ISignal } from '@lumino/signaling';
 
 import type { IVersions } from '../tokens';
+import { trans } from '../translation';
 import { PACKAGE, WIRE } from '../wire';
 
 /** One end of the wire. */
@@ -41,13 +42,25 @@ function between(page: End, server: End): Difference | null {
   if (order === 0) {
     return null;
   }
-  const they = works ? 'They work together' : 'They do not understand each other';
-  const then = works ? ' to have the newer one in both' : '';
-  return {
-    what: `This page has gpu-workbench ${page.version}, its server ${server.version}. ${they}`,
-    fix: `${order < 0 ? 'Reload the page' : 'Restart the Jupyter server'}${then}`,
-    works
-  };
+  const has = trans.__(
+    'This page has gpu-workbench %1, its server %2',
+    page.version,
+    server.version
+  );
+  const they = works
+    ? trans.__('They work together')
+    : trans.__('They do not understand each other');
+  return { what: `${has}. ${they}`, fix: works ? toHaveBoth(order) : toWork(order), works };
+}
+
+function toHaveBoth(order: number): string {
+  return order < 0
+    ? trans.__('Reload the page to have the newer one in both')
+    : trans.__('Restart the Jupyter server to have the newer one in both');
+}
+
+function toWork(order: number): string {
+  return order < 0 ? trans.__('Reload the page') : trans.__('Restart the Jupyter server');
 }
 
 function kernels(kernel: string, here: string): Difference | null {
@@ -56,14 +69,22 @@ function kernels(kernel: string, here: string): Difference | null {
     return null;
   }
   const upgrade = 'pip install --upgrade jupyter-gpu-workbench';
+  const has = trans.__(
+    "The notebook's kernel has gpu-workbench %1, this Jupyter server %2",
+    kernel,
+    here
+  );
+  const they =
+    order > 0 ? trans.__('What is new in it is not shown here') : trans.__('They work together');
   return {
-    what:
-      `The notebook's kernel has gpu-workbench ${kernel}, this Jupyter server ${here}. ` +
-      (order > 0 ? 'What is new in it is not shown here' : 'They work together'),
+    what: `${has}. ${they}`,
     fix:
       order > 0
-        ? `Update the server's: \`${upgrade}\` in its environment, then restart it`
-        : `Update the kernel's: \`%${upgrade}\` in the notebook, then restart the kernel`,
+        ? trans.__("Update the server's: %1 in its environment, then restart it", `\`${upgrade}\``)
+        : trans.__(
+            "Update the kernel's: %1 in the notebook, then restart the kernel",
+            `\`%${upgrade}\``
+          ),
     works: true
   };
 }

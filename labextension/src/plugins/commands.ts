@@ -11,6 +11,7 @@ import type { ICodeCellModel } from '@jupyterlab/cells';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import type { CommandRegistry } from '@lumino/commands';
+import type { ReadonlyJSONObject } from '@lumino/coreutils';
 
 import { chooseRun } from '../actions/choose';
 import { Refused, runBelow, runOnGpu } from '../actions/notebook';
@@ -21,6 +22,7 @@ import { attachLine } from '../models/attach';
 import { runOf } from '../models/cell';
 import { ended } from '../models/phases';
 import { IPreferences, IRuns } from '../tokens';
+import { trans } from '../translation';
 import type { Snapshot } from '../wire';
 
 const SAID_FOR = 10_000;
@@ -46,12 +48,13 @@ export const commands: JupyterFrontEndPlugin<void> = {
     ];
     if (documents !== null) {
       app.commands.addCommand(CommandIDs.openNotebook, {
-        label: 'Open the Notebook of a GPU Run',
+        label: trans.__('Open the Notebook of a GPU Run'),
+        describedBy: { args: argumentsOf('id', 'path', 'file', 'cell') },
         execute: args => said(openPlace(documents, textsOf(args, 'id', 'path', 'file', 'cell')))
       });
     }
     for (const command of added) {
-      palette?.addItem({ command, category: 'GPU Workbench' });
+      palette?.addItem({ command, category: trans.__('GPU Workbench') });
     }
     const changed = () => {
       added.forEach(id => {
@@ -75,9 +78,10 @@ function inNotebook(
 ): string[] {
   const shown = () => shownIn(tracker);
   commands.addCommand(CommandIDs.runCell, {
-    label: 'Run Cell on GPU',
-    caption: 'Run this cell on GPU: puts %%gpu above it',
+    label: trans.__('Run Cell on GPU'),
+    caption: trans.__('Run this cell on GPU: puts %1 above it', '%%gpu'),
     icon: runCellIcon,
+    describedBy: { args: { type: 'object', properties: { toolbar: { type: 'boolean' } } } },
     isEnabled: () => tracker.activeCell?.model.type === 'code',
     isVisible: args => args.toolbar !== true || preferences.toolbarButton,
     execute: () => {
@@ -86,8 +90,9 @@ function inNotebook(
     }
   });
   commands.addCommand(CommandIDs.stopCell, {
-    label: 'Stop the GPU Run of This Cell',
-    caption: 'Stop the run of the active cell; its session keeps what it has',
+    label: trans.__('Stop the GPU Run of This Cell'),
+    caption: trans.__('Stop the run of the active cell; its session keeps what it has'),
+    describedBy: { args: argumentsOf() },
     isEnabled: () => runs.mayAct && goesOn(shown()),
     execute: () => {
       const found = shown();
@@ -95,8 +100,9 @@ function inNotebook(
     }
   });
   commands.addCommand(CommandIDs.openCellRun, {
-    label: 'Open the GPU Run of This Cell',
-    caption: 'Show the run of the active cell in a tab of its own',
+    label: trans.__('Open the GPU Run of This Cell'),
+    caption: trans.__('Show the run of the active cell in a tab of its own'),
+    describedBy: { args: argumentsOf() },
     isEnabled: () => shown() !== null && commands.hasCommand(CommandIDs.openRun),
     execute: () => {
       const found = shown();
@@ -116,16 +122,18 @@ function anywhere(
   dialogs: ISessionContextDialogs | null
 ): string[] {
   commands.addCommand(CommandIDs.showRuns, {
-    label: 'Show GPU Runs',
-    caption: 'Show the panel of all runs',
+    label: trans.__('Show GPU Runs'),
+    caption: trans.__('Show the panel of all runs'),
     icon: runsIcon,
+    describedBy: { args: argumentsOf() },
     execute: () => {
       shell.activateById(PANEL);
     }
   });
   commands.addCommand(CommandIDs.attach, {
-    label: 'Attach a GPU Run Here…',
-    caption: 'Show a run again, in a new cell of the notebook that is open',
+    label: trans.__('Attach a GPU Run Here…'),
+    caption: trans.__('Show a run again, in a new cell of the notebook that is open'),
+    describedBy: { args: argumentsOf('line') },
     execute: async args => {
       const line = typeof args.line === 'string' ? args.line : await choose(runs);
       const panel = tracker.currentWidget;
@@ -134,7 +142,7 @@ function anywhere(
       }
       if (panel === null) {
         Clipboard.copyToSystem(line);
-        Notification.info(`No notebook is open, so this was copied for one: ${line}`, {
+        Notification.info(trans.__('No notebook is open, so this was copied for one: %1', line), {
           autoClose: SAID_FOR
         });
         return;
@@ -174,6 +182,12 @@ async function said(done: Promise<void>): Promise<void> {
     const kind = error instanceof Refused ? 'info' : 'error';
     Notification.emit(text, kind, { autoClose: SAID_FOR });
   }
+}
+
+/** Texts that a command takes. */
+function argumentsOf(...names: string[]): ReadonlyJSONObject {
+  const text = { type: 'string' };
+  return { type: 'object', properties: Object.fromEntries(names.map(name => [name, text])) };
 }
 
 function textsOf<K extends string>(

@@ -10,6 +10,7 @@ import { Claims } from '../models/claims';
 import { Notices } from '../models/notices';
 import type { Notice } from '../models/notices';
 import { IPreferences, IRuns } from '../tokens';
+import { trans } from '../translation';
 import { noticeText } from '../views/notice';
 
 const KINDS = { started: 'info', done: 'success', failed: 'error', lost: 'error' } as const;
@@ -26,7 +27,7 @@ export const notices: JupyterFrontEndPlugin<void> = {
       if (await claims.mine(notice.key)) {
         Notification.emit(noticeText(notice), KINDS[notice.kind], {
           autoClose: notice.kind === 'started' ? 10_000 : false,
-          actions: [{ label: 'Open', callback: () => void open(app, notice) }]
+          actions: [{ label: trans.__('Open'), callback: () => void open(app, notice) }]
         });
       }
     };

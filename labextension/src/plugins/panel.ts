@@ -11,6 +11,7 @@ import { attachLine } from '../models/attach';
 import { opener } from '../models/open';
 import { nameOf } from '../models/runlist';
 import { IRuns, IRunsPanel } from '../tokens';
+import { trans } from '../translation';
 import type { Row } from '../wire';
 import { RunsPanel } from '../views/panel';
 
@@ -44,7 +45,7 @@ export const panel: JupyterFrontEndPlugin<IRunsPanel> = {
     });
     widget.id = PANEL;
     widget.title.icon = runsIcon;
-    widget.title.caption = 'GPU runs';
+    widget.title.caption = trans.__('GPU runs');
     app.shell.add(widget, 'left', { rank: 450 });
     restorer?.add(widget, widget.id);
     tracker?.currentChanged.connect((_, current) => {

@@ -10,6 +10,7 @@ import type { Widget } from '@lumino/widgets';
 import { Logs } from '../models/logs';
 import { OPEN_RUN } from '../models/open';
 import { IRuns } from '../tokens';
+import { trans } from '../translation';
 import type { RunDocument } from '../views/run';
 
 /** Pixels below which there is nothing to be read. */
@@ -48,7 +49,7 @@ export const run: JupyterFrontEndPlugin<void> = {
       const title = name === '' ? (one === '' ? workload : one).slice(0, 8) : name;
       widget.id = `gpu-workbench-run-${workload}-${one}`;
       widget.title.icon = listIcon;
-      widget.title.label = `Log of ${title}`;
+      widget.title.label = trans.__('Log of %1', title);
       widget.title.caption = `${title} · ${workload}`;
       widget.toolbar.hide();
       names.set(widget, name);
@@ -57,7 +58,7 @@ export const run: JupyterFrontEndPlugin<void> = {
     const find = (workload: string, one: string): Opened | undefined =>
       tracker.find(({ content }) => content.workload === workload && content.run === one);
     app.commands.addCommand(OPEN_RUN, {
-      label: 'Open Run with Its Log',
+      label: trans.__('Open Run with Its Log'),
       describedBy: { args: ARGUMENTS },
       isVisible: () => false, // it has no meaning without an id
       execute: async args => {
@@ -65,7 +66,7 @@ export const run: JupyterFrontEndPlugin<void> = {
           typeof value === 'string' ? value : ''
         ) as [string, string, string];
         if (workload === '') {
-          throw new Error('Which run? Give its workload');
+          throw new Error(trans.__('Which run? Give its workload'));
         }
         const made = find(workload, one) ?? (await make(workload, one, name));
         const widget = find(workload, one) ?? made; // it may have been opened meanwhile

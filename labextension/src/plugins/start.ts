@@ -5,6 +5,7 @@ import { PathExt } from '@jupyterlab/coreutils';
 import { INotebookTracker } from '@jupyterlab/notebook';
 
 import { IRuns, IRunsPanel } from '../tokens';
+import { trans } from '../translation';
 import { button } from '../views/dom';
 import type { StartView } from '../views/start';
 
@@ -23,7 +24,7 @@ export const start: JupyterFrontEndPlugin<void> = {
     notebooks: INotebookTracker | null
   ) => {
     let form: Promise<StartView> | null = null;
-    const opener = button('+ New', 'Start a session', () => {
+    const opener = button(trans.__('+ New'), trans.__('Start a session'), () => {
       form ??= make();
       void form.then(view => {
         view.toggle();
@@ -40,8 +41,8 @@ export const start: JupyterFrontEndPlugin<void> = {
       return made;
     };
     app.commands.addCommand(NEW_SESSION, {
-      label: 'New GPU Session',
-      caption: 'Start a session that any notebook can use',
+      label: trans.__('New GPU Session'),
+      caption: trans.__('Start a session that any notebook can use'),
       describedBy: { args: { type: 'object', properties: {} } },
       isEnabled: () => runs.mayStart,
       execute: async () => {

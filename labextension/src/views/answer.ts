@@ -1,5 +1,6 @@
 /** The first line of a card's body: the one thing wanted in its state. */
 
+import { trans } from '../translation';
 import type { Progress, Shown } from '../wire';
 import { h, hide, refill, words } from './dom';
 import { about, percent } from './format';
@@ -43,7 +44,8 @@ export class Answer {
       this._bar.value = known;
     }
     words(this._bar, 'aria-label', label + done + rest);
-    const left = progress.seconds_left == null ? '' : `about ${about(progress.seconds_left)} left`;
+    const left =
+      progress.seconds_left == null ? '' : trans.__('about %1 left', about(progress.seconds_left));
     const part = known === null ? '' : percent(known);
     refill(this._left, part + left, () => [
       part === '' ? '' : h('strong', '', part),

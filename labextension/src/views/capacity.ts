@@ -3,8 +3,10 @@
 import type { IDisposable } from '@lumino/disposable';
 
 import type { IRuns, Known } from '../tokens';
+import { trans } from '../translation';
 import type { Capacity, CapacityState, GpuKind, Quota, Unseen, Waiting } from '../wire';
 import { h } from './dom';
+import { notKnown } from './format';
 
 /** Up to so many GPUs of a kind are a square each; more are one bar in proportion. */
 const SQUARES = 64;
@@ -14,19 +16,6 @@ const COLUMNS: readonly [number, number] = [16, 32];
 
 type Use = 'mine' | 'others' | 'free' | 'unknown';
 
-const LEGEND: Readonly<Record<Use, string>> = {
-  mine: 'mine',
-  others: 'others',
-  free: 'free',
-  unknown: 'n/a'
-};
-
-const UNSEEN: Readonly<Record<string, string>> = {
-  nodes: 'Which GPUs there are is not visible to you',
-  pods: 'What others hold is not visible to you',
-  resourcequotas: 'The quota is not visible to you'
-};
-
 /** The capacity of each backend. It is asked for while it is shown and unfolded. */
 export class CapacityView implements IDisposable {
   constructor(runs: Pick<IRuns, 'followCapacity'>) {
@@ -35,12 +24,12 @@ export class CapacityView implements IDisposable {
     this._fold.className = 'gpuw-CapacityFold';
     this._fold.setAttribute('aria-expanded', 'true');
     this._fold.setAttribute('aria-controls', this._body.id);
-    this._fold.append(h('span', 'gpuw-CapacityWord', 'Capacity'), this._place);
+    this._fold.append(h('span', 'gpuw-CapacityWord', trans.__('Capacity')), this._place);
     this._fold.addEventListener('click', () => {
       this._open = !this._open;
       this._follow();
     });
-    this.node.setAttribute('aria-label', 'Capacity');
+    this.node.setAttribute('aria-label', trans.__('Capacity'));
     this.node.append(h('h3', 'gpuw-CapacityTitle', this._fold), this._body);
     this._draw();
   }
@@ -89,7 +78,8 @@ export class CapacityView implements IDisposable {
       return;
     }
     this._place.textContent = '';
-    const said = known.kind === 'error' ? known.message : targets.length === 0 ? 'Looking…' : '';
+    const said =
+      known.kind === 'error' ? known.message : targets.length === 0 ? trans.__('Looking…') : '';
     this._body.replaceChildren(
       ...(said === '' ? [] : [h('p', 'gpuw-CapacityNote', said)]),
       ...targets.flatMap(target => [
@@ -153,7 +143,9 @@ function drawn(target: CapacityState): readonly HTMLElement[] {
 
 function none(backend: string): HTMLElement {
   const where =
-    backend === 'local' ? 'No GPU is visible on this machine' : 'No GPU in this cluster';
+    backend === 'local'
+      ? trans.__('No GPU is visible on this machine')
+      : trans.__('No GPU in this cluster');
   return h('p', 'gpuw-CapacityNote', where);
 }
 
@@ -171,7 +163,7 @@ function drawnKind(kind: GpuKind): HTMLElement {
       'div',
       'gpuw-KindBody',
       (kind.total ?? 0) > 0 ? squares(kind) : null,
-      kind.simulated === true ? h('span', 'gpuw-Tag', 'SIMULATED') : null
+      kind.simulated === true ? h('span', 'gpuw-Tag', trans.__('SIMULATED')) : null
     ),
     closed(kind)
   );
@@ -183,16 +175,18 @@ function drawnKind(kind: GpuKind): HTMLElement {
 function free(kind: GpuKind): string {
   const { total, mine } = kind;
   if (total == null) {
-    return `${figure(mine)} mine, ${figure(kind.others)} others`;
+    return trans.__('%1 mine, %2 others', figure(mine), figure(kind.others));
   }
-  return total === 0 ? 'none takes pods now' : `${figure(kind.free)} of ${total} free`;
+  return total === 0
+    ? trans.__('none takes pods now')
+    : trans.__('%1 of %2 free', figure(kind.free), total);
 }
 
 function closed(kind: GpuKind): HTMLElement | null {
   const count = kind.closed ?? 0;
   return count === 0
     ? null
-    : h('div', 'gpuw-CapacityNote', `${count} more on nodes that take no pods now`);
+    : h('div', 'gpuw-CapacityNote', trans.__('%1 more on nodes that take no pods now', count));
 }
 
 /** How many are used how; nothing of what there is none of. */
@@ -247,16 +241,27 @@ function square(use: Use): HTMLElement {
 /** What the squares show. */
 function inWords(kind: GpuKind): string {
   const { mine, others, free: left, total } = kind;
-  return `${figure(mine)} mine, ${figure(others)} others, ${figure(left)} free of ${figure(total)}`;
+  return trans.__(
+    '%1 mine, %2 others, %3 free of %4',
+    figure(mine),
+    figure(others),
+    figure(left),
+    figure(total)
+  );
 }
 
 /** What the squares mean, and what is to come. */
 function legend(uses: ReadonlySet<Use>, starting: number): readonly HTMLElement[] {
-  const keys = (Object.keys(LEGEND) as Use[])
-    .filter(use => uses.has(use))
-    .map(use => h('span', 'gpuw-Key', square(use), LEGEND[use]));
-  const coming =
-    starting === 0 ? '' : starting === 1 ? '1 node starting' : `${starting} nodes starting`;
+  const meanings: readonly (readonly [Use, string])[] = [
+    ['mine', trans.__('mine')],
+    ['others', trans.__('others')],
+    ['free', trans.__('free')],
+    ['unknown', notKnown()]
+  ];
+  const keys = meanings
+    .filter(([use]) => uses.has(use))
+    .map(([use, meaning]) => h('span', 'gpuw-Key', square(use), meaning));
+  const coming = starting === 0 ? '' : trans._n('%1 node starting', '%1 nodes starting', starting);
   return keys.length === 0 && coming === ''
     ? []
     : [h('div', 'gpuw-Legend', ...keys, h('span', 'gpuw-Coming', coming))];
@@ -266,10 +271,11 @@ function legend(uses: ReadonlySet<Use>, starting: number): readonly HTMLElement[
 function notes(capacity: Capacity): readonly (readonly [string, string])[] {
   return [
     ...(capacity.waiting ?? []).map(waiting => [queued(waiting), ''] as const),
-    ...(capacity.places ?? []).map(place => [`Yours: ${place}`, ''] as const),
+    ...(capacity.places ?? []).map(place => [trans.__('Yours: %1', place), ''] as const),
     ...(capacity.quotas ?? []).map(quota => [used(quota), ''] as const),
     ...(capacity.unseen ?? []).map(
-      unseen => [missing(unseen), '%gpu doctor --role prints the Role to ask for'] as const
+      unseen =>
+        [missing(unseen), trans.__('%1 prints the Role to ask for', '%gpu doctor --role')] as const
     )
   ];
 }
@@ -277,26 +283,46 @@ function notes(capacity: Capacity): readonly (readonly [string, string])[] {
 function queued({ name, mine, others }: Waiting): string {
   const own = mine ?? 0;
   if (others == null) {
-    return `${own} ${name} queued by you; by others n/a`;
+    return trans.__('%1 %2 queued by you; by others n/a', own, name);
   }
-  return `${own + others} ${name} queued${own > 0 ? `, ${own} of them by you` : ''}`;
+  return own > 0
+    ? trans.__('%1 %2 queued, %3 of them by you', own + others, name, own)
+    : trans.__('%1 %2 queued', others, name);
 }
 
 function used(quota: Quota): string {
-  return `Quota ${quota.name}: ${figure(quota.used)} of ${quota.hard} ${quota.resource} used`;
+  return trans.__(
+    'Quota %1: %2 of %3 %4 used',
+    quota.name,
+    figure(quota.used),
+    quota.hard,
+    quota.resource
+  );
 }
 
 function missing({ verb, resource, namespace }: Unseen): string {
-  const where =
+  const why =
     resource === 'nodes'
-      ? ''
+      ? trans.__('you may not %1 %2', verb, resource)
       : namespace == null || namespace === ''
-        ? ' in all namespaces'
-        : ` in namespace ${namespace}`;
-  const what = UNSEEN[resource] ?? 'Something is not visible to you';
-  return `${what}: you may not ${verb} ${resource}${where}`;
+        ? trans.__('you may not %1 %2 in all namespaces', verb, resource)
+        : trans.__('you may not %1 %2 in namespace %3', verb, resource, namespace);
+  return `${unseenOf(resource)}: ${why}`;
+}
+
+function unseenOf(resource: string): string {
+  switch (resource) {
+    case 'nodes':
+      return trans.__('Which GPUs there are is not visible to you');
+    case 'pods':
+      return trans.__('What others hold is not visible to you');
+    case 'resourcequotas':
+      return trans.__('The quota is not visible to you');
+    default:
+      return trans.__('Something is not visible to you');
+  }
 }
 
 function figure(count: number | null | undefined): string {
-  return count == null ? 'n/a' : String(count);
+  return count == null ? notKnown() : String(count);
 }

@@ -2,6 +2,7 @@
 
 import { ended } from '../models/phases';
 import { report } from '../models/report';
+import { trans } from '../translation';
 import type { Shown, Snapshot } from '../wire';
 import { Answer } from './answer';
 import { Charts } from './charts';
@@ -25,6 +26,9 @@ export interface Actions {
 
 const KEEP = 2 * 3600;
 const COPIED = 2000;
+
+/** What a button does; `copied` is `copy` just after. */
+type Doing = 'logs' | 'copy' | 'copied' | 'keep' | 'stop';
 
 /** What was to be shown last. */
 interface Asked {
@@ -98,7 +102,7 @@ export class Card {
     const phase = shown.phase ?? 'Queued';
     const done = phase === 'Succeeded' || phase === 'Stopped';
     words(this.node, 'data-state', stateOf(phase));
-    words(this.node, 'aria-label', `Run ${nameOf(found)}`);
+    words(this.node, 'aria-label', trans.__('Run %1', nameOf(found)));
     this._drawTitle(found, done);
     this._act(found, actions);
     this._answer.show(done ? null : shown);
@@ -137,51 +141,53 @@ export class Card {
   private _act(found: Snapshot, actions: Actions | null): void {
     const shown = found.snapshot;
     const phase = shown.phase ?? 'Queued';
-    const wanted: string[] = [];
+    const wanted: Doing[] = [];
     const failed = phase === 'Failed' || phase === 'Lost';
     if (actions?.logs !== undefined) {
-      wanted.push('Logs');
+      wanted.push('logs');
     }
     if (failed) {
-      wanted.push(this._copied ? 'Copied' : 'Copy report');
+      wanted.push(this._copied ? 'copied' : 'copy');
     }
     if (actions !== null && !ended(phase) && phase !== 'Stopping') {
-      wanted.push(...(shown.word === 'Idle' ? ['Keep 2 h'] : []), 'Stop');
+      wanted.push(...(shown.word === 'Idle' ? (['keep'] as const) : []), 'stop');
     }
     this._actions = actions;
-    refill(this._buttons, wanted.join('\n'), () => wanted.map(label => this._button(label)));
+    refill(this._buttons, wanted.join('\n'), () => wanted.map(doing => this._button(doing)));
   }
 
-  private _button(label: string): HTMLElement {
-    switch (label) {
-      case 'Stop':
+  private _button(doing: Doing): HTMLElement {
+    switch (doing) {
+      case 'stop':
         return button(
-          label,
+          trans.__('Stop'),
           this._actions?.stopTitle ?? '',
           () => void this._do(this._actions?.stop())
         );
-      case 'Keep 2 h':
+      case 'keep':
         return button(
-          label,
-          'Put off the end of the idle session',
+          trans.__('Keep 2 h'),
+          trans.__('Put off the end of the idle session'),
           () => void this._do(this._actions?.keep(KEEP))
         );
-      case 'Copied':
-      case 'Copy report':
+      case 'copied':
+      case 'copy':
         return button(
-          label,
-          'Copy what failed, where and when, as text to be sent to somebody',
+          doing === 'copied' ? trans.__('Copied') : trans.__('Copy report'),
+          trans.__('Copy what failed, where and when, as text to be sent to somebody'),
           () => void this._do(this._copy())
         );
-      default:
-        return button(label, 'All that it has written', () => this._actions?.logs?.());
+      case 'logs':
+        return button(trans.__('Logs'), trans.__('All that it has written'), () =>
+          this._actions?.logs?.()
+        );
     }
   }
 
   private async _copy(): Promise<void> {
     if (this._asked !== null) {
       await copy(report(this._asked.found, this._versions, new Date()));
-      say(this._status, 'Copied');
+      say(this._status, trans.__('Copied'));
       this._copied = true;
       window.setTimeout(() => {
         this._copied = false;
@@ -257,8 +263,8 @@ function nameOf(found: Snapshot): string {
 }
 
 function tag(): HTMLElement {
-  const node = h('span', 'gpuw-Tag', 'SIMULATED');
-  node.title = 'The devices are doubles: their figures are made up for a test';
+  const node = h('span', 'gpuw-Tag', trans.__('SIMULATED'));
+  node.title = trans.__('The devices are doubles: their figures are made up for a test');
   return node;
 }
 

@@ -1,5 +1,6 @@
 /** What a run's GPUs do now, under its progress: one GPU wide, up to sixteen as tiles, more as bands with those apart. */
 
+import { trans } from '../translation';
 import type { Shown } from '../wire';
 import { ended } from '../models/phases';
 import { h, hide } from './dom';
@@ -51,7 +52,7 @@ export class Charts {
   }
 
   private readonly _pair = new WidePair();
-  private readonly _apart = h('div', 'gpuw-Quiet gpuw-Apart', 'apart from the rest');
+  private readonly _apart = h('div', 'gpuw-Quiet gpuw-Apart', trans.__('apart from the rest'));
   private readonly _tiles = new Tiles();
   private _palette: Palette | null = null;
 }

@@ -1,10 +1,12 @@
 /** What the charts over time are drawn of, and what is said at their cursor. */
 
-import type { Shown } from '../wire';
-import { percent } from './format';
+import { trans } from '../translation';
+import type { GpuSeries, Shown } from '../wire';
+import { notKnown, percent } from './format';
 import { newest } from './sparkline';
 import type { Points } from './sparkline';
 import { gpuName, naming } from './words';
+import type { Naming } from './words';
 
 export type Measure = 'utilisation' | 'memory';
 
@@ -48,7 +50,7 @@ export function curvesOf(shown: Shown, measure: Measure): Curves {
   const each = gpus.map((gpu): readonly [string, Points, Mark] => {
     const slowed = gpu.slowed != null && gpu.slowed !== '';
     const mark = slowed ? 'slowed' : band === null ? undefined : 'apart';
-    return [`${by === 'rank' ? 'rank' : 'GPU'} ${gpuName(gpu, by)}`, gpu[measure] ?? [], mark];
+    return [nameOf(gpu, by), gpu[measure] ?? [], mark];
   });
   const all = [...spread, ...each];
   const count = Math.max(2, ...all.map(([, points]) => points.length));
@@ -76,7 +78,7 @@ export function readout(curves: Curves, at: number | null, focused: number | nul
     .map((name, index) => ({ name, index, value: curves.points[index]?.[place] ?? null }))
     .filter(({ value }) => curves.names.length <= SAID + 3 || value !== null);
   if (known.every(({ value }) => value === null)) {
-    return curves.missing === '' ? 'n/a' : `n/a (${curves.missing})`;
+    return notKnown(curves.missing);
   }
   const said = ({ name, value }: { name: string; value: number | null }) =>
     `${name} ${percent(value)}`;
@@ -87,12 +89,20 @@ export function readout(curves: Curves, at: number | null, focused: number | nul
   }
   const ordered = [...known].sort((one, other) => (one.value ?? 0) - (other.value ?? 0));
   const [lowest, highest] = [ordered[0], ordered[ordered.length - 1]];
-  const outer = [lowest && `lowest ${said(lowest)}`, highest && `highest ${said(highest)}`];
+  const outer = [
+    lowest && trans.__('lowest %1', said(lowest)),
+    highest && trans.__('highest %1', said(highest))
+  ];
   return [when, nearest === undefined ? '' : said(nearest), ...outer].filter(Boolean).join(' · ');
 }
 
+function nameOf(gpu: GpuSeries, by: Naming): string {
+  const name = gpuName(gpu, by);
+  return by === 'rank' ? trans.__('rank %1', name) : trans.__('GPU %1', name);
+}
+
 function moment(ago: number): string {
-  return Math.round(ago) === 0 ? 'now' : `${Math.round(-ago)} s ago`;
+  return Math.round(ago) === 0 ? trans.__('now') : trans.__('%1 s ago', Math.round(-ago));
 }
 
 /** As many points as all others have: what was thinned out is drawn in steps. */

@@ -1,5 +1,6 @@
 /** What a card has to say when it is asked: ranks, charts over time, last lines, events. */
 
+import { trans } from '../translation';
 import type { Snapshot } from '../wire';
 import { h, hide, say, words } from './dom';
 import { Events } from './events';
@@ -7,10 +8,10 @@ import { Folds } from './folds';
 import { RankTable } from './ranks';
 import { Timeline } from './timeline';
 
-const RANKS = 'Ranks';
-const GPUS = 'GPUs over time';
-const LINES = 'Last lines';
-const EVENTS = 'Events';
+const RANKS = 'ranks';
+const GPUS = 'gpus';
+const LINES = 'lines';
+const EVENTS = 'events';
 
 /** Failures whose traceback stands in the cell already. */
 const IN_CELL: readonly string[] = [
@@ -25,7 +26,7 @@ export class Details {
   constructor() {
     this.more.type = 'button';
     this.more.className = 'gpuw-Fold';
-    this.more.setAttribute('aria-label', 'More of this run');
+    this.more.setAttribute('aria-label', trans.__('More of this run'));
     this.more.append(h('span', 'gpuw-Turn'));
     this.more.addEventListener('click', () => {
       this._wanted = !this._wanted;
@@ -66,13 +67,13 @@ export class Details {
       [LINES]: lines !== '',
       [EVENTS]: (shown.moments ?? []).length > 0
     };
-    const titles = Object.entries(there).flatMap(([title, is]) => (is ? [title] : []));
-    hide(this.more, !done || titles.length === 0);
+    const keys = Object.entries(there).flatMap(([key, is]) => (is ? [key] : []));
+    hide(this.more, !done || keys.length === 0);
     words(this.more, 'aria-expanded', String(this._wanted));
     if (there[RANKS] && shown.phase === 'Failed') {
       this._folds.suggest(RANKS);
     }
-    this._folds.offer(new Set(done && !this._wanted ? [] : titles));
+    this._folds.offer(new Set(done && !this._wanted ? [] : keys));
     if (this._folds.isOpen(RANKS)) {
       this._ranks.show(shown);
     }
@@ -101,10 +102,10 @@ export class Details {
   private readonly _lines = h('pre', 'gpuw-Lines');
   private readonly _events = new Events();
   private readonly _folds = new Folds([
-    { title: RANKS, node: this._ranks.node },
-    { title: GPUS, node: this._timeline.node },
-    { title: LINES, node: this._lines },
-    { title: EVENTS, node: this._events.node }
+    { key: RANKS, title: trans.__('Ranks'), node: this._ranks.node },
+    { key: GPUS, title: trans.__('GPUs over time'), node: this._timeline.node },
+    { key: LINES, title: trans.__('Last lines'), node: this._lines },
+    { key: EVENTS, title: trans.__('Events'), node: this._events.node }
   ]);
   private _wanted = false;
 }

@@ -1,5 +1,7 @@
 /** Elements in one line each. Text goes in as text, never as markup. */
 
+import { trans } from '../translation';
+
 /** An element with a class and its children; what is empty is left out. */
 export function h(
   tag: string,
@@ -16,6 +18,16 @@ export function h(
     }
   }
   return node;
+}
+
+/**
+ * A sentence with an element in it.
+ *
+ * @param text The sentence; `%1` is where the element stands, and that is another place in another language.
+ */
+export function around(text: string, node: Node): readonly (Node | string)[] {
+  const [before = '', after = ''] = text.split('%1');
+  return [before, node, after];
 }
 
 /** Text where it is another than before: what stays is not drawn anew, and a selection in it stays. */
@@ -80,6 +92,6 @@ export async function copy(text: string): Promise<void> {
   const done = document.execCommand('copy');
   node.remove();
   if (!done) {
-    throw new Error('The browser does not let it be copied');
+    throw new Error(trans.__('The browser does not let it be copied'));
   }
 }

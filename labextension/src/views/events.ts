@@ -1,5 +1,6 @@
 /** What happened to a run, and when. */
 
+import { trans } from '../translation';
 import type { Snapshot } from '../wire';
 import { h, refill } from './dom';
 import { seconds } from './format';
@@ -15,7 +16,12 @@ export class Events {
       ...rows.map(([at, what]) => h('li', '', h('span', 'gpuw-Quiet', at), h('span', '', what))),
       left.length === 0
         ? ''
-        : h('li', 'gpuw-Quiet', h('span', ''), h('span', '', `not kept here: ${left.join(', ')}`))
+        : h(
+            'li',
+            'gpuw-Quiet',
+            h('span', ''),
+            h('span', '', trans.__('not kept here: %1', left.join(', ')))
+          )
     ]);
   }
 }

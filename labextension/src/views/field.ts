@@ -1,5 +1,6 @@
 /** One field of a form: its label, what is typed, what it is for, and what is wrong with it. */
 
+import { trans } from '../translation';
 import type { StartField } from '../wire';
 import { h } from './dom';
 
@@ -136,7 +137,7 @@ class Lines implements Control {
 
   offer(standard: string): void {
     this._area.placeholder =
-      standard === '' ? exemplary(this._example) : `beside the profile's ${standard}`;
+      standard === '' ? exemplary(this._example) : trans.__("beside the profile's %1", standard);
   }
 
   private readonly _area = document.createElement('textarea');
@@ -148,7 +149,7 @@ class Gpus implements Control {
   constructor(field: StartField) {
     this._count.inputMode = 'numeric';
     this._count.classList.add('gpuw-Count');
-    this._kind.setAttribute('aria-label', `${field.label}: kind`);
+    this._kind.setAttribute('aria-label', trans.__('%1: kind', field.label));
     this.nodes = [this._count, this._kind];
     if (field.choices != null && field.choices.length > 0) {
       const kinds = document.createElement('datalist');
@@ -176,7 +177,7 @@ class Gpus implements Control {
     const place = standard.lastIndexOf(':');
     this._standardKind = place < 0 ? '' : standard.slice(0, place);
     this._count.placeholder = standard.slice(place + 1);
-    this._kind.placeholder = this._standardKind === '' ? 'any kind' : this._standardKind;
+    this._kind.placeholder = this._standardKind === '' ? trans.__('any kind') : this._standardKind;
   }
 
   private readonly _count = input();
@@ -217,5 +218,5 @@ function input(): HTMLInputElement {
 }
 
 function exemplary(example: string): string {
-  return example === '' ? '' : `e.g. ${example}`;
+  return example === '' ? '' : trans.__('e.g. %1', example);
 }

@@ -4,6 +4,7 @@ import { h, hide, words } from './dom';
 
 /** One part that can be opened. */
 export interface Fold {
+  readonly key: string;
   readonly title: string;
   readonly node: HTMLElement;
 }
@@ -26,11 +27,11 @@ export class Folds {
       button.setAttribute('aria-controls', panel.id);
       button.append(h('span', 'gpuw-Turn'), fold.title);
       button.addEventListener('click', () => {
-        this._touched.add(fold.title);
-        this.open(fold.title, !this.isOpen(fold.title));
+        this._touched.add(fold.key);
+        this.open(fold.key, !this.isOpen(fold.key));
         this.opened?.();
       });
-      this._parts.set(fold.title, { button, panel });
+      this._parts.set(fold.key, { button, panel });
       this.buttons.append(button);
       this.panels.append(panel);
     }
@@ -44,41 +45,41 @@ export class Folds {
   opened: (() => void) | null = null;
 
   /** Which there are now; the others keep their state out of sight. */
-  offer(titles: ReadonlySet<string>): void {
-    for (const [title, { button }] of this._parts) {
-      hide(button, !titles.has(title));
+  offer(keys: ReadonlySet<string>): void {
+    for (const [key, { button }] of this._parts) {
+      hide(button, !keys.has(key));
     }
     this._draw();
-    hide(this.buttons, titles.size === 0);
+    hide(this.buttons, keys.size === 0);
   }
 
   /** Whether that one is open, and there. */
-  isOpen(title: string): boolean {
-    return this._open.has(title) && this._parts.get(title)?.button.hidden === false;
+  isOpen(key: string): boolean {
+    return this._open.has(key) && this._parts.get(key)?.button.hidden === false;
   }
 
   /** Open it or close it. */
-  open(title: string, is: boolean): void {
+  open(key: string, is: boolean): void {
     if (is) {
-      this._open.add(title);
+      this._open.add(key);
     } else {
-      this._open.delete(title);
+      this._open.delete(key);
     }
     this._draw();
   }
 
   /** Open it, unless somebody has decided on that already. */
-  suggest(title: string): void {
-    if (!this._touched.has(title)) {
-      this._touched.add(title);
-      this.open(title, true);
+  suggest(key: string): void {
+    if (!this._touched.has(key)) {
+      this._touched.add(key);
+      this.open(key, true);
     }
   }
 
   private _draw(): void {
-    for (const [title, { button, panel }] of this._parts) {
-      words(button, 'aria-expanded', String(this._open.has(title)));
-      hide(panel, !this.isOpen(title));
+    for (const [key, { button, panel }] of this._parts) {
+      words(button, 'aria-expanded', String(this._open.has(key)));
+      hide(panel, !this.isOpen(key));
     }
   }
 

@@ -1,6 +1,12 @@
-/** Figures in words, as `core/quantities.py` and `surfaces/view/lines.py` write them. */
+/** Figures in words, as `core/quantities.py` and `surfaces/view/lines.py` write them. Symbols of units are the same in all languages. */
 
+import { trans } from '../translation';
 import type { Progress } from '../wire';
+
+/** What stands where a figure is not known: `n/a`, with the reason where there is one. */
+export function notKnown(why = ''): string {
+  return why === '' ? trans.__('n/a') : `${trans.__('n/a')} (${why})`;
+}
 
 /** `8.2 s`, `1:41`, `2:07:05`. */
 export function seconds(value: number): string {
@@ -32,7 +38,7 @@ export function about(value: number): string {
 
 /** `71 %`; `n/a` for what is not known. */
 export function percent(value: number | null | undefined): string {
-  return value == null ? 'n/a' : `${value.toFixed(0)} %`;
+  return value == null ? notKnown() : `${value.toFixed(0)} %`;
 }
 
 const STEPS = ['KiB', 'MiB', 'GiB', 'TiB'];
@@ -40,7 +46,7 @@ const STEPS = ['KiB', 'MiB', 'GiB', 'TiB'];
 /** `66 / 141 GiB`; `n/a` for what is not known. */
 export function memory(used: number | null | undefined, total: number | null | undefined): string {
   if (used == null) {
-    return 'n/a';
+    return notKnown();
   }
   let size = 1;
   let unit = 'B';
@@ -91,12 +97,12 @@ export function clocks(
   highest: number | null | undefined
 ): string {
   if (clock == null) {
-    return 'n/a';
+    return notKnown();
   }
   const gigahertz = (value: number) => (value / 1000).toFixed(2);
   return highest == null
     ? `${gigahertz(clock)} GHz`
-    : `${gigahertz(clock)} of ${gigahertz(highest)} GHz`;
+    : trans.__('%1 of %2 GHz', gigahertz(clock), gigahertz(highest));
 }
 
 /** `1,240`, `0.5`. */

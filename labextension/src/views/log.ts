@@ -1,10 +1,11 @@
 /** A log on the screen: of a million lines, those that are seen. */
 
 import type { LogFeed } from '../models/feed';
-import type { LogLines } from '../models/log';
+import type { LogLines, Stream } from '../models/log';
 import { Scroll } from '../models/scroll';
 import { LogSearch } from '../models/search';
 import type { Span } from '../models/terminal';
+import { trans } from '../translation';
 import { nodesOf } from './ansi';
 import { h } from './dom';
 import { LogBar } from './logbar';
@@ -61,7 +62,7 @@ export class LogView {
     this._scroller.tabIndex = 0;
     this._scroller.setAttribute('role', 'log');
     this._scroller.setAttribute('aria-live', 'off'); // lines come faster than anybody can hear them
-    this._scroller.setAttribute('aria-label', 'Lines of the log');
+    this._scroller.setAttribute('aria-label', trans.__('Lines of the log'));
     this._gutter.setAttribute('aria-hidden', 'true');
     this._window.append(this._gutter, this._rows);
     this._content.append(this._window);
@@ -183,17 +184,19 @@ export class LogView {
       row.dataset.stream = stream;
     }
     const at = this._lines.time(number);
-    row.title = [stream === 'stdout' ? '' : stream, at === null ? '' : CLOCK.format(at * 1000)]
+    row.title = [writerOf(stream), at === null ? '' : CLOCK.format(at * 1000)]
       .filter(Boolean)
       .join(' · ');
     row.classList.toggle('gpuw-mod-current', number === this._current);
   }
 
   private _say(count: number): void {
-    const lines = `${NUMBERS.format(count)} ${count === 1 ? 'line' : 'lines'}`;
-    this._bar.showLines(this._feed.reading ? `Reading… ${lines}` : lines);
+    const lines = trans._n('%2 line', '%2 lines', count, NUMBERS.format(count));
+    this._bar.showLines(this._feed.reading ? trans.__('Reading… %1', lines) : lines);
     const why = this._feed.failed || count === 0 ? this._feed.why : '';
-    const nothing = this._feed.over ? 'Nothing was written' : 'Nothing has been written yet';
+    const nothing = this._feed.over
+      ? trans.__('Nothing was written')
+      : trans.__('Nothing has been written yet');
     const text = why !== '' || count > 0 || this._feed.reading ? why : nothing;
     if (this._why.textContent !== text) {
       this._why.textContent = text;
@@ -338,11 +341,14 @@ export class LogView {
     const all = `${NUMBERS.format(count)}${done ? '' : '…'}`;
     const place = this._current < 0 ? -1 : search.placeOf(this._current);
     if (count === 0) {
-      this._bar.showHits(done ? 'not found' : 'searching…', false);
+      this._bar.showHits(done ? trans.__('not found') : trans.__('searching…'), false);
     } else {
-      const lines = count === 1 ? 'line' : 'lines';
-      const said = place < 0 ? '' : `${NUMBERS.format(place + 1)} of `;
-      this._bar.showHits(`${said}${all} ${lines}`, true);
+      const at = NUMBERS.format(place + 1);
+      const said =
+        place < 0
+          ? trans._n('%2 line', '%2 lines', count, all)
+          : trans._n('%2 of %3 line', '%2 of %3 lines', count, at, all);
+      this._bar.showHits(said, true);
     }
   }
 
@@ -375,6 +381,14 @@ export class LogView {
   private _disposed = false;
 }
 
+/** Where a line was written to; nothing for plain output. */
+function writerOf(stream: Stream): string {
+  if (stream === 'remark') {
+    return trans.__('remark');
+  }
+  return stream === 'stdout' ? '' : stream;
+}
+
 /** As much of a line as can be drawn. */
 function bounded(spans: readonly Span[]): readonly Span[] {
   const length = spans.reduce((sum, span) => sum + span.text.length, 0);
@@ -389,6 +403,9 @@ function bounded(spans: readonly Span[]): readonly Span[] {
       room -= span.text.length;
     }
   }
-  const rest = NUMBERS.format(length - WIDEST);
-  return [...found, { style: '2', text: ` … ${rest} characters more; the download has them` }];
+  const rest = trans.__(
+    '%1 characters more; the download has them',
+    NUMBERS.format(length - WIDEST)
+  );
+  return [...found, { style: '2', text: ` … ${rest}` }];
 }

@@ -1,5 +1,6 @@
 /** What can be done with a log: follow it, look for something, keep it as a file. */
 
+import { trans } from '../translation';
 import { button, h } from './dom';
 
 /** What the bar asks for. */
@@ -18,29 +19,29 @@ export class LogBar {
   /** @param file Where all of it is as a file. */
   constructor(commands: LogCommands, file: string) {
     this.node.setAttribute('role', 'toolbar');
-    this.node.setAttribute('aria-label', 'Log');
-    this._follow = toggle('Follow', 'Stay at the end while lines come', () => {
+    this.node.setAttribute('aria-label', trans.__('Log'));
+    this._follow = toggle(trans.__('Follow'), trans.__('Stay at the end while lines come'), () => {
       commands.follow(this._follow.getAttribute('aria-pressed') !== 'true');
     });
-    this._exact = toggle('Aa', 'Capital and small letters differ', () => {
+    this._exact = toggle('Aa', trans.__('Capital and small letters differ'), () => {
       press(this._exact, this._exact.getAttribute('aria-pressed') !== 'true');
       look();
     });
-    this._exact.setAttribute('aria-label', 'Match case');
-    this._before = button('↑', 'The one before (Shift+Enter)', () => {
+    this._exact.setAttribute('aria-label', trans.__('Match case'));
+    this._before = button('↑', trans.__('The one before (Shift+Enter)'), () => {
       commands.step(false);
     });
-    this._before.setAttribute('aria-label', 'Previous hit');
-    this._after = button('↓', 'The next one (Enter)', () => {
+    this._before.setAttribute('aria-label', trans.__('Previous hit'));
+    this._after = button('↓', trans.__('The next one (Enter)'), () => {
       commands.step(true);
     });
-    this._after.setAttribute('aria-label', 'Next hit');
+    this._after.setAttribute('aria-label', trans.__('Next hit'));
     const look = () => {
       commands.look(this._search.value, this._exact.getAttribute('aria-pressed') === 'true');
     };
     this._search.type = 'search';
-    this._search.placeholder = 'Search the log';
-    this._search.setAttribute('aria-label', 'Search the log');
+    this._search.placeholder = trans.__('Search the log');
+    this._search.setAttribute('aria-label', trans.__('Search the log'));
     this._search.addEventListener('input', look);
     this._search.addEventListener('keydown', event => {
       if (event.key === 'Enter') {
@@ -51,8 +52,8 @@ export class LogBar {
     this._count.setAttribute('role', 'status');
     const download = document.createElement('a');
     download.className = 'gpuw-Button';
-    download.textContent = 'Download';
-    download.title = 'All of it as a text file, without colours';
+    download.textContent = trans.__('Download');
+    download.title = trans.__('All of it as a text file, without colours');
     download.href = file;
     download.setAttribute('download', '');
     this.node.append(

@@ -7,6 +7,7 @@ import { Widget } from '@lumino/widgets';
 import type { Open } from '../models/open';
 import { MIME_TYPE, snapshotOf, undrawable } from '../models/snapshot';
 import type { IRuns, Known } from '../tokens';
+import { trans } from '../translation';
 import type { Snapshot } from '../wire';
 import { Card } from './card';
 import type { Actions } from './card';
@@ -131,11 +132,14 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
     }
     let note = '';
     if (connection.state === 'missing') {
-      note = `Not live: ${connection.why}. ${connection.fix}`;
+      note = trans.__('Not live: %1. %2', connection.why, connection.fix);
     } else if (connection.state === 'lost') {
-      note = `Not live: the server does not answer; last seen ${clock(connection.since)}`;
+      note = trans.__(
+        'Not live: the server does not answer; last seen %1',
+        clock(connection.since)
+      );
     } else if (this._known.kind === 'error') {
-      note = `Not live: ${this._known.message}`;
+      note = trans.__('Not live: %1', this._known.message);
     }
     const actions = this._runs.mayAct && live !== null && note === '' ? this._actions(found) : null;
     this._card.show(found, actions, note);
@@ -153,8 +157,8 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
     const inSession = found.run !== '' && (found.snapshot.kind ?? 'session') === 'session';
     return {
       stopTitle: inSession
-        ? 'Interrupt the cell; its session keeps what it has'
-        : 'End it and release its GPUs',
+        ? trans.__('Interrupt the cell; its session keeps what it has')
+        : trans.__('End it and release its GPUs'),
       stop: () =>
         inSession ? this._runs.interrupt(found.id, found.run) : this._runs.stop(found.id),
       keep: seconds => this._runs.keep(found.id, seconds),

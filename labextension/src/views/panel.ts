@@ -8,6 +8,7 @@ import { groupsOf } from '../models/listing';
 import type { Filter, Group } from '../models/listing';
 import type { Since } from '../models/since';
 import type { IRuns, Known } from '../tokens';
+import { trans } from '../translation';
 import type { Row } from '../wire';
 import { CapacityView } from './capacity';
 import { button, h } from './dom';
@@ -22,11 +23,18 @@ export type PanelActions = Pick<RowActions, 'open' | 'notebook' | 'attach'>;
 
 type Item = { readonly key: string } & ({ readonly group: Group } | { readonly row: Row });
 
-const FILTERS: readonly (readonly [Filter, string, string])[] = [
-  ['notebook', 'This notebook', 'Those of the notebook that is open'],
-  ['failed', 'Failed', 'Those that failed or were lost, and sessions whose last cell did'],
-  ['idle', 'Idle', 'Sessions in which no cell runs']
-];
+/** What the list can be narrowed to, with words and what they mean. */
+function filters(): readonly (readonly [Filter, string, string])[] {
+  return [
+    ['notebook', trans.__('This notebook'), trans.__('Those of the notebook that is open')],
+    [
+      'failed',
+      trans.__('Failed'),
+      trans.__('Those that failed or were lost, and sessions whose last cell did')
+    ],
+    ['idle', trans.__('Idle'), trans.__('Sessions in which no cell runs')]
+  ];
+}
 
 /** Heights of a row and of a heading, in the height of the text. */
 const ROW = 3.7;
@@ -47,14 +55,14 @@ export class RunsPanel extends Widget {
       stop: row => void this._stop(row)
     };
     this._search.type = 'search';
-    this._search.placeholder = 'Search name, notebook…';
-    this._search.setAttribute('aria-label', 'Search runs');
+    this._search.placeholder = trans.__('Search name, notebook…');
+    this._search.setAttribute('aria-label', trans.__('Search runs'));
     this._search.addEventListener('input', this._draw);
     this._refused.setAttribute('role', 'alert');
     const head = h(
       'div',
       'gpuw-PanelTop',
-      h('div', 'gpuw-PanelHead', h('h2', 'gpuw-PanelTitle', 'GPU runs'), this.actions),
+      h('div', 'gpuw-PanelHead', h('h2', 'gpuw-PanelTitle', trans.__('GPU runs')), this.actions),
       this._versions,
       this.top
     );
@@ -183,18 +191,18 @@ export class RunsPanel extends Widget {
       return `${connection.why}. ${connection.fix}`;
     }
     if (connection.state === 'lost') {
-      return 'The server does not answer; what is shown may be old';
+      return trans.__('The server does not answer; what is shown may be old');
     }
     if (this._known.kind === 'error') {
       return this._known.message;
     }
     if (this._known.kind === 'waiting') {
-      return 'Looking…';
+      return trans.__('Looking…');
     }
     if (all === 0) {
-      return 'Nothing has run yet. Write %%gpu over a cell';
+      return trans.__('Nothing has run yet. Write %1 over a cell', '%%gpu');
     }
-    return found === 0 ? 'Nothing goes by that' : '';
+    return found === 0 ? trans.__('Nothing goes by that') : '';
   }
 
   private _toggle(filter: Filter): void {
@@ -240,7 +248,7 @@ export class RunsPanel extends Widget {
     this._draw();
   });
   private readonly _filters = new Map(
-    FILTERS.map(([filter, label, title]) => {
+    filters().map(([filter, label, title]) => {
       const chip = button(label, title, () => {
         this._toggle(filter);
       });

@@ -2,6 +2,7 @@
 
 import uPlot from 'uplot';
 
+import { trans } from '../translation';
 import type { Shown } from '../wire';
 import { h, say, words } from './dom';
 import type { Palette } from './palette';
@@ -57,11 +58,12 @@ class Plot {
     this._measure = measure;
     this._palette = palette;
     this._key = key;
-    const said = h('div', 'gpuw-TileHead', h('strong', '', `${measure} %`), this._readout);
+    const name = measure === 'memory' ? trans.__('memory') : trans.__('utilisation');
+    const said = h('div', 'gpuw-TileHead', h('strong', '', `${name} %`), this._readout);
     this.node.append(said, this._place);
     this._place.tabIndex = 0;
     this._place.setAttribute('role', 'slider');
-    this._place.setAttribute('aria-label', `${measure} over time, in seconds ago`);
+    this._place.setAttribute('aria-label', trans.__('%1 over time, in seconds ago', name));
     this._place.setAttribute('aria-valuemax', '0');
     this._place.addEventListener('keydown', event => {
       const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
@@ -195,7 +197,7 @@ class Plot {
     ctx.textBaseline = 'middle';
     ctx.fillStyle = this._palette.text;
     ctx.globalAlpha = 0.25;
-    ctx.fillText('SIMULATED', bbox.left + bbox.width / 2, bbox.top + bbox.height / 2);
+    ctx.fillText(trans.__('SIMULATED'), bbox.left + bbox.width / 2, bbox.top + bbox.height / 2);
     ctx.restore();
   }
 
@@ -254,7 +256,7 @@ function faint(colour: string): string {
 
 function ago(value: number): string {
   if (value === 0) {
-    return 'now';
+    return trans.__('now');
   }
   const back = -value;
   return back % 60 === 0 ? `−${back / 60} min` : `−${back} s`;

@@ -1,5 +1,6 @@
 /** The table of ranks: those that failed first, and only columns of which something is known. */
 
+import { trans } from '../translation';
 import type { RankLine, Shown } from '../wire';
 import { h, refill } from './dom';
 import { clocks, memory, percent } from './format';
@@ -13,37 +14,45 @@ interface Column {
   readonly className?: string;
 }
 
-const COLUMNS: readonly Column[] = [
-  { title: 'rank', of: rank => h('strong', '', String(rank.rank)), known: () => true },
-  { title: 'node', of: rank => rank.host ?? '', known: rank => filled(rank.host) },
-  {
-    title: 'phase',
-    of: rank => h('span', '', mark(rank.phase ?? 'Starting'), ' ', rank.phase ?? 'Starting'),
-    known: () => true
-  },
-  { title: 'exit', of: exit, known: rank => exit(rank) !== '' },
-  { title: 'GPUs', of: rank => String(rank.gpus ?? 0), known: rank => (rank.gpus ?? 0) > 1 },
-  { title: 'busy', of: rank => percent(rank.busy), known: rank => rank.busy != null },
-  {
-    title: 'memory',
-    of: rank => memory(rank.memory_used, rank.memory_total),
-    known: rank => rank.memory_used != null
-  },
-  {
-    title: 'clock',
-    of: rank => {
-      const said = clocks(rank.clock, rank.clock_max);
-      return filled(rank.slowed) ? h('span', 'gpuw-Note', `▲ ${said}, ${rank.slowed ?? ''}`) : said;
+function allColumns(): readonly Column[] {
+  return [
+    { title: trans.__('rank'), of: rank => h('strong', '', String(rank.rank)), known: () => true },
+    { title: trans.__('node'), of: rank => rank.host ?? '', known: rank => filled(rank.host) },
+    {
+      title: trans.__('phase'),
+      of: rank => h('span', '', mark(rank.phase ?? 'Starting'), ' ', rank.phase ?? 'Starting'),
+      known: () => true
     },
-    known: rank => rank.clock != null
-  },
-  {
-    title: 'reason',
-    of: rank => rank.failure?.what ?? '',
-    known: rank => filled(rank.failure?.what),
-    className: 'gpuw-Reason'
-  }
-];
+    { title: trans.__('exit'), of: exit, known: rank => exit(rank) !== '' },
+    {
+      title: trans.__('GPUs'),
+      of: rank => String(rank.gpus ?? 0),
+      known: rank => (rank.gpus ?? 0) > 1
+    },
+    { title: trans.__('busy'), of: rank => percent(rank.busy), known: rank => rank.busy != null },
+    {
+      title: trans.__('memory'),
+      of: rank => memory(rank.memory_used, rank.memory_total),
+      known: rank => rank.memory_used != null
+    },
+    {
+      title: trans.__('clock'),
+      of: rank => {
+        const said = clocks(rank.clock, rank.clock_max);
+        return filled(rank.slowed)
+          ? h('span', 'gpuw-Note', `▲ ${said}, ${rank.slowed ?? ''}`)
+          : said;
+      },
+      known: rank => rank.clock != null
+    },
+    {
+      title: trans.__('reason'),
+      of: rank => rank.failure?.what ?? '',
+      known: rank => filled(rank.failure?.what),
+      className: 'gpuw-Reason'
+    }
+  ];
+}
 
 /** The table, made anew when a fact in it changes. */
 export class RankTable {
@@ -58,7 +67,7 @@ export class RankTable {
   }
 
   private _table(ranks: readonly RankLine[]): HTMLElement {
-    const columns = COLUMNS.filter(column => ranks.some(column.known));
+    const columns = allColumns().filter(column => ranks.some(column.known));
     const titles = columns.map(({ title }) => heading(title));
     const table = h(
       'table',
@@ -66,7 +75,7 @@ export class RankTable {
       h('thead', '', h('tr', '', ...titles)),
       h('tbody', '', ...ranks.map(rank => this._row(rank, columns)))
     );
-    table.setAttribute('aria-label', 'Ranks');
+    table.setAttribute('aria-label', trans.__('Ranks'));
     return table;
   }
 
@@ -87,7 +96,7 @@ function heading(title: string): HTMLElement {
 }
 
 function exit({ failure }: RankLine): string {
-  const code = failure?.exit_code == null ? '' : `exit ${failure.exit_code}`;
+  const code = failure?.exit_code == null ? '' : trans.__('exit %1', failure.exit_code);
   return [code, failure?.signal ?? ''].filter(Boolean).join(' · ');
 }
 

@@ -1,5 +1,6 @@
 /** One workload in the panel, refreshed in place, so that what has the focus keeps it. */
 
+import { trans } from '../translation';
 import type { Row } from '../wire';
 import { button, h } from './dom';
 import { about, percent, seconds } from './format';
@@ -30,21 +31,21 @@ export class RowView {
     this._name = button('', '', () => undefined); // the row is clicked
     this._name.className = 'gpuw-RowName';
     this._notebook = button(
-      'Notebook',
+      trans.__('Notebook'),
       '',
       act(one => {
         actions.notebook(one);
       })
     );
     this._attach = button(
-      'Attach',
+      trans.__('Attach'),
       '',
       act(one => {
         actions.attach(one);
       })
     );
     this._stop = button(
-      'Stop',
+      trans.__('Stop'),
       '',
       act(one => {
         actions.stop(one);
@@ -102,7 +103,7 @@ export class RowView {
     const trend = row.phase === 'Running' ? (row.trend ?? []) : [];
     this._line.node.toggleAttribute('hidden', trend.length === 0);
     if (trend.length > 0) {
-      this._line.draw(trend, `GPU use of ${name}: ${percent(row.busy)}`);
+      this._line.draw(trend, trans.__('GPU use of %1: %2', name, percent(row.busy)));
     }
     const share = row.phase === 'Running' ? shareOf(row) : null;
     this._bar.hidden = share === null;
@@ -111,16 +112,17 @@ export class RowView {
 
   private _offer(row: Row, name: string): void {
     const phase = row.phase ?? 'Queued';
-    const offer = (node: HTMLButtonElement, shown: boolean, title: string) => {
-      node.hidden = !shown;
-      node.title = title;
-      node.setAttribute('aria-label', `${node.textContent} ${name}`);
-    };
-    const file = row.file ?? '';
-    offer(this._notebook, file !== '', `Open ${file} where it was started`);
-    offer(this._attach, row.kind !== 'store', `Show ${name} in the notebook that is open`);
     const stops = this._actions.mayAct && !ended(phase) && phase !== 'Stopping';
-    offer(this._stop, stops, `End ${name} and release its GPUs`);
+    const file = row.file ?? '';
+    this._notebook.hidden = file === '';
+    this._attach.hidden = row.kind === 'store';
+    this._stop.hidden = !stops;
+    this._notebook.title = trans.__('Open %1 where it was started', file);
+    this._attach.title = trans.__('Show %1 in the notebook that is open', name);
+    this._stop.title = trans.__('End %1 and release its GPUs', name);
+    this._notebook.setAttribute('aria-label', trans.__('Notebook %1', name));
+    this._attach.setAttribute('aria-label', trans.__('Attach %1', name));
+    this._stop.setAttribute('aria-label', trans.__('Stop %1', name));
   }
 
   private readonly _actions: RowActions;
@@ -131,7 +133,7 @@ export class RowView {
   private readonly _buttons: readonly HTMLButtonElement[];
   private readonly _head = h('div', 'gpuw-RowHead');
   private readonly _mark = h('span', '');
-  private readonly _tag = h('span', 'gpuw-Tag', 'SIMULATED');
+  private readonly _tag = h('span', 'gpuw-Tag', trans.__('SIMULATED'));
   private readonly _figure = h('span', 'gpuw-Quiet');
   private readonly _body = h('div', 'gpuw-RowBody');
   private readonly _said = h('span', 'gpuw-Quiet');
@@ -145,7 +147,7 @@ export class RowView {
 
 /** Where it runs, in words. */
 function placeOf(row: Row): string {
-  const where = row.backend === 'local' ? 'this machine' : row.namespace;
+  const where = row.backend === 'local' ? trans.__('this machine') : row.namespace;
   const said = row.gpus ?? '';
   const gpus = row.simulated === true ? said.replace('SIMULATED ', '') : said; // the tag says it
   return [gpus, gpus.includes(where ?? '') ? '' : where].filter(Boolean).join(' · ');
@@ -197,13 +199,15 @@ export function figureOf(row: Row): string {
   const share = phase === 'Running' ? shareOf(row) : null;
   if (share !== null) {
     const left = row.progress?.seconds_left;
-    return left == null ? percent(share) : `${percent(share)} · about ${roughly(left)}`;
+    return left == null ? percent(share) : trans.__('%1 · about %2', percent(share), roughly(left));
   }
   if (row.word === 'Idle' && row.ending != null) {
-    return `idle · ends in ${roughly(row.ending.seconds)}`;
+    return trans.__('idle · ends in %1', roughly(row.ending.seconds));
   }
   if (phase === 'Running' && row.busy != null) {
-    return `GPU ${percent(row.busy)}`;
+    return trans.__('GPU %1', percent(row.busy));
   }
-  return row.waited == null ? (row.word ?? phase).toLowerCase() : `waited ${seconds(row.waited)}`;
+  return row.waited == null
+    ? (row.word ?? phase).toLowerCase()
+    : trans.__('waited %1', seconds(row.waited));
 }

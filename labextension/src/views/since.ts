@@ -2,6 +2,7 @@
 
 import { inWords } from '../models/since';
 import type { Since } from '../models/since';
+import { trans } from '../translation';
 import { button, h } from './dom';
 
 /** Says what has ended; a click shows those alone, and another shows all again. */
@@ -9,14 +10,14 @@ export class SinceLine {
   /** @param changed Called with the workloads to show alone; `null` for all. */
   constructor(changed: (only: ReadonlySet<string> | null) => void) {
     this._changed = changed;
-    this._text = button('', 'Show these alone', () => {
+    this._text = button('', trans.__('Show these alone'), () => {
       this._narrow(this._text.getAttribute('aria-pressed') !== 'true');
     });
     this._text.className = 'gpuw-SinceText';
-    const dismiss = button('×', 'Dismiss', () => {
+    const dismiss = button('×', trans.__('Dismiss'), () => {
       this.show(null);
     });
-    dismiss.setAttribute('aria-label', 'Dismiss');
+    dismiss.setAttribute('aria-label', trans.__('Dismiss'));
     dismiss.className = 'gpuw-SinceDismiss';
     this.node.append(this._text, dismiss);
     this.node.setAttribute('role', 'status');

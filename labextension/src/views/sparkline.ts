@@ -1,5 +1,6 @@
 /** Figures over time, drawn by hand on an axis from 0 to 100 per cent, with a gap where nothing is known. */
 
+import { trans } from '../translation';
 import type { Band } from '../wire';
 import type { Box } from './canvas';
 import type { Palette } from './palette';
@@ -12,7 +13,6 @@ type Place = readonly [number, number];
 const AREA = 0.16;
 const BAND = 0.22;
 const DASHES = [2, 4];
-const MARK = 'SIMULATED';
 
 /** A curve with its area; a dashed line where there is nothing to draw. */
 export function curve(context: Context, box: Box, points: Points, colour: string): void {
@@ -56,16 +56,17 @@ export function spread(context: Context, box: Box, band: Band, colour: string): 
 
 /** What says that all of it is made up, across the drawing. */
 export function watermark(context: Context, box: Box, { text }: Palette): void {
+  const mark = trans.__('SIMULATED');
   const size = Math.min(11 * box.unit, box.height * 0.5);
   context.font = `600 ${size}px system-ui, sans-serif`;
-  if (context.measureText(MARK).width > box.width) {
+  if (context.measureText(mark).width > box.width) {
     return; // the tag in the head says it
   }
   context.textAlign = 'center';
   context.textBaseline = 'middle';
   context.fillStyle = text;
   context.globalAlpha = 0.3;
-  context.fillText(MARK, box.width / 2, box.height / 2);
+  context.fillText(mark, box.width / 2, box.height / 2);
   context.globalAlpha = 1;
 }
 

@@ -1,9 +1,11 @@
 /** The form that starts a session. What holds anyway stands in its fields; below them, what it asks for as it stands. */
 
 import type { IRuns, StartForm } from '../tokens';
+import { LOAD_LINE } from '../models/magic';
 import { Refused } from '../models/refused';
+import { trans } from '../translation';
 import type { Started, StartOptions, StartPlan } from '../wire';
-import { button, h } from './dom';
+import { around, button, h } from './dom';
 import { Choice, FieldView } from './field';
 import { about } from './format';
 
@@ -29,7 +31,7 @@ export class StartView {
     this._around = around;
     this.node.hidden = true;
     this.node.dataset.lmSuppressShortcuts = 'true';
-    this.node.setAttribute('aria-label', 'New session');
+    this.node.setAttribute('aria-label', trans.__('New session'));
     this.node.addEventListener('keydown', event => {
       if (event.key === 'Escape') {
         event.stopPropagation();
@@ -51,12 +53,12 @@ export class StartView {
     this._submit.classList.add('gpuw-Primary');
     this._planned.setAttribute('aria-live', 'polite');
     this._refused.setAttribute('role', 'alert');
-    this._more.append(h('summary', '', 'More'), this._folded);
-    const cancel = button('Cancel', 'Close, and keep what was typed', () => {
+    this._more.append(h('summary', '', trans.__('More')), this._folded);
+    const cancel = button(trans.__('Cancel'), trans.__('Close, and keep what was typed'), () => {
       this.close();
     });
     this._form.append(
-      h('h3', 'gpuw-Group', 'New session'),
+      h('h3', 'gpuw-Group', trans.__('New session')),
       this._target.node,
       this._profile.node,
       this._plain,
@@ -183,8 +185,10 @@ export class StartView {
     const lines = [
       plan.words,
       plan.note ?? '',
-      `Ends by itself after ${about(plan.idle_limit)} without a running cell`,
-      plan.price == null ? '' : `${plan.price.toFixed(2)} ${plan.currency ?? ''} an hour`.trim()
+      trans.__('Ends by itself after %1 without a running cell', about(plan.idle_limit)),
+      plan.price == null
+        ? ''
+        : trans.__('%1 %2 an hour', plan.price.toFixed(2), plan.currency ?? '')
     ];
     this._planned.replaceChildren(...lines.filter(Boolean).map(line => h('div', '', line)));
   }
@@ -254,7 +258,7 @@ export class StartView {
 
   private _busy(busy: boolean): void {
     this._submit.disabled = busy;
-    this._submit.textContent = busy ? 'Starting…' : 'Start';
+    this._submit.textContent = busy ? trans.__('Starting…') : trans.__('Start');
     this._form.setAttribute('aria-busy', String(busy));
   }
 
@@ -262,15 +266,30 @@ export class StartView {
     this._form.reset();
     this._more.open = false;
     const line = h('code', 'gpuw-Line', started.line);
-    const copy = button('Copy', 'Copy the line', () => void this._copy(started.line, line, copy));
-    const close = button('Close', '', () => {
+    const copy = button(
+      trans.__('Copy'),
+      trans.__('Copy the line'),
+      () => void this._copy(started.line, line, copy)
+    );
+    const close = button(trans.__('Close'), '', () => {
       this.close();
     });
     this.node.replaceChildren(
-      h('h3', 'gpuw-Group', 'New session'),
-      h('p', '', h('strong', '', started.name), ' was started. To run a cell there, begin it with'),
+      h('h3', 'gpuw-Group', trans.__('New session')),
+      h(
+        'p',
+        '',
+        ...around(
+          trans.__('%1 was started. To run a cell there, begin it with', '%1'),
+          h('strong', '', started.name)
+        )
+      ),
       h('div', 'gpuw-CopyLine', line, copy),
-      h('p', 'gpuw-Quiet', 'In a notebook that has run ', h('code', '', '%load_ext gpu_workbench')),
+      h(
+        'p',
+        'gpuw-Quiet',
+        ...around(trans.__('In a notebook that has run %1', '%1'), h('code', '', LOAD_LINE))
+      ),
       h('div', 'gpuw-FormButtons', close)
     );
     copy.focus();
@@ -279,7 +298,7 @@ export class StartView {
   private async _copy(text: string, line: HTMLElement, copy: HTMLElement): Promise<void> {
     try {
       await navigator.clipboard.writeText(text);
-      copy.textContent = 'Copied';
+      copy.textContent = trans.__('Copied');
     } catch {
       getSelection()?.selectAllChildren(line); // pages that are not served safely have no clipboard
     }
@@ -288,10 +307,10 @@ export class StartView {
   private readonly _runs: Pick<IRuns, 'startOptions' | 'planStart' | 'start'>;
   private readonly _around: Around;
   private readonly _form = document.createElement('form');
-  private readonly _target = new Choice('Where', () => {
+  private readonly _target = new Choice(trans.__('Where'), () => {
     this._chosen();
   });
-  private readonly _profile = new Choice('Profile', () => {
+  private readonly _profile = new Choice(trans.__('Profile'), () => {
     this._chosen();
   });
   private readonly _plain = h('div', 'gpuw-Fields');
@@ -299,7 +318,7 @@ export class StartView {
   private readonly _more = document.createElement('details');
   private readonly _planned = h('div', 'gpuw-Planned');
   private readonly _refused = h('p', 'gpuw-FieldError');
-  private readonly _submit = button('Start', '', () => undefined);
+  private readonly _submit = button(trans.__('Start'), '', () => undefined);
   private readonly _fields: FieldView[] = [];
   private _options: StartOptions | null = null;
   private _wrong: Readonly<Record<string, string>> = {};

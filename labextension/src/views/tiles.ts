@@ -1,5 +1,6 @@
 /** The GPUs of a run, one tile each: its number, how busy it is now and was, and how full its memory is. */
 
+import { trans } from '../translation';
 import type { GpuSeries } from '../wire';
 import { Canvas } from './canvas';
 import { h, hide, say, words } from './dom';
@@ -28,7 +29,7 @@ export class Tiles {
   readonly node = h('ul', 'gpuw-Tiles');
 
   constructor() {
-    this.node.setAttribute('aria-label', 'GPUs');
+    this.node.setAttribute('aria-label', trans.__('GPUs'));
   }
 
   /** @param apart Whether they are those that stand apart from many others. */

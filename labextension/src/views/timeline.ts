@@ -1,5 +1,6 @@
 /** The GPUs over time, larger and with figures at the cursor; what draws it is loaded when somebody looks. */
 
+import { trans } from '../translation';
 import type { Shown } from '../wire';
 import { h } from './dom';
 import { paletteOf } from './palette';
@@ -16,7 +17,7 @@ export class Timeline {
       this._plots.show(shown);
     } else if (!this._loading) {
       this._loading = true;
-      this.node.replaceChildren(h('div', 'gpuw-Quiet', 'Loading…'));
+      this.node.replaceChildren(h('div', 'gpuw-Quiet', trans.__('Loading…')));
       void this._load();
     }
   }
@@ -46,7 +47,7 @@ export class Timeline {
       this._plots.show(this._shown);
     } catch {
       this._loading = false; // the next state tries again
-      this.node.replaceChildren(h('div', 'gpuw-Note', 'The charts could not be loaded'));
+      this.node.replaceChildren(h('div', 'gpuw-Note', trans.__('The charts could not be loaded')));
     }
   }
 

@@ -1,9 +1,11 @@
 /** Utilisation and memory as two wide charts: of the one GPU there is, or how those of a large gang spread. */
 
+import { trans } from '../translation';
 import type { Band, Chart, GpuSeries } from '../wire';
 import { Canvas } from './canvas';
 import type { Paint } from './canvas';
 import { h, refill, words } from './dom';
+import { notKnown } from './format';
 import { curve, newest, spread, thread, watermark } from './sparkline';
 import type { Points } from './sparkline';
 import type { Look } from './tiles';
@@ -29,7 +31,7 @@ export class WidePair {
       };
     };
     const [busy, memory] = [busyOf(chart), memoryOf(chart)];
-    const now = (figure: string) => (look.live || figure.startsWith('n/a') ? figure : '');
+    const now = (figure: string) => (look.live || figure.startsWith(notKnown()) ? figure : '');
     this._busy.show(chart, look, [busy.word, now(busy.figure)], one(gpu.utilisation ?? []));
     this._memory.show(chart, look, [memory.word, now(memory.figure)], one(gpu.memory ?? []));
   }
@@ -51,11 +53,21 @@ export class WidePair {
     const full = gpus.map(gpu => gpu.memory ?? []).filter(points => leaves(points, memory));
     const each = (word: string, band: Band, why: string | undefined): [string, string] => [
       word,
-      latest(band, look.live) ?? `n/a${why == null ? '' : ` (${why})`}`
+      latest(band, look.live) ?? notKnown(why)
     ];
     const missing = chart.missing ?? {};
-    this._busy.show(chart, look, each('busy', busy, missing.utilisation), of(busy, curves));
-    this._memory.show(chart, look, each('memory', memory, missing.memory_used), of(memory, full));
+    this._busy.show(
+      chart,
+      look,
+      each(trans.__('busy'), busy, missing.utilisation),
+      of(busy, curves)
+    );
+    this._memory.show(
+      chart,
+      look,
+      each(trans.__('memory'), memory, missing.memory_used),
+      of(memory, full)
+    );
   }
 
   private readonly _busy = new Wide();
@@ -75,11 +87,11 @@ class Wide {
     const [before, middle, after] = setOff(figure);
     refill(this._said, said, () => [`${word} ${before}`, h('strong', '', middle), after]);
     refill(this._span, span(chart), () => [span(chart)]);
-    const many = chart.count > 1 ? ` of ${chart.count} GPUs` : '';
+    const of = chart.count > 1 ? trans.__('%1 of %2 GPUs', word, chart.count) : word;
     words(
       this.node,
       'aria-label',
-      `${word}${many}: ${figure}, ${span(chart)}, on an axis from 0 to 100 %`
+      trans.__('%1: %2, %3, on an axis from 0 to 100 %', of, figure, span(chart))
     );
     this._line.draw((context, box) => {
       paint(context, box);
@@ -97,7 +109,7 @@ class Wide {
 /** The newest spread: `p10 88 · p50 93 · p90 97 %`; of what has ended, what the curves are. */
 function latest({ p10, p50, p90 }: Band, live: boolean): string | null {
   const at = newest(p50 ?? []);
-  const now = (points: Points | undefined) => points?.[at]?.toFixed(0) ?? 'n/a';
+  const now = (points: Points | undefined) => points?.[at]?.toFixed(0) ?? notKnown();
   if (at < 0) {
     return null;
   }

@@ -1,8 +1,9 @@
 /** The sentences of a card, as `surfaces/view/lines.py` writes them. */
 
 import { ended } from '../models/phases';
+import { trans } from '../translation';
 import type { Chart, GpuSeries, Progress, RankLine, Shown, Where } from '../wire';
-import { clocks, count, gpuHours, memory, percent, rate, seconds } from './format';
+import { clocks, count, gpuHours, memory, notKnown, percent, rate, seconds } from './format';
 
 /** A word and its figure; the number alone is set off. */
 export interface Figure {
@@ -17,17 +18,18 @@ export function place(shown: Shown, where: Where): string[] {
   if (kind !== 'session') {
     parts.push(kind);
   } else if (where.session != null && where.session !== '') {
-    parts.push(`session ${where.session}`);
+    parts.push(trans.__('session %1', where.session));
   }
   const cluster = [where.context, where.namespace].filter(Boolean).join(' / ');
   if (cluster !== '' || where.backend !== 'local') {
     parts.push(cluster === '' ? where.backend : cluster);
   }
   const gpus = where.gpus ?? '';
-  const ranks = (shown.rank_count ?? 0) > 1 ? `${count(shown.rank_count ?? 0)} ranks` : '';
-  parts.push([ranks, gpus].filter(Boolean).join(' on '));
+  const all = shown.rank_count ?? 0;
+  const ranks = all > 1 ? trans._n('%2 rank', '%2 ranks', all, count(all)) : '';
+  parts.push(ranks !== '' && gpus !== '' ? trans.__('%1 on %2', ranks, gpus) : ranks + gpus);
   if (where.backend === 'local' && !gpus.includes('this machine')) {
-    parts.push('this machine');
+    parts.push(trans.__('this machine'));
   }
   return parts.filter(Boolean);
 }
@@ -36,7 +38,7 @@ export function place(shown: Shown, where: Where): string[] {
 export function failedFirst(shown: Shown): string {
   const several = (shown.rank_count ?? 0) > 1;
   return several && shown.phase === 'Failed' && shown.failure != null
-    ? `rank ${shown.failure.rank ?? 0} first`
+    ? trans.__('rank %1 first', shown.failure.rank ?? 0)
     : '';
 }
 
@@ -81,13 +83,14 @@ export function figures(shown: Shown): Figure[] {
 
 /** How busy all GPUs are on average, or why that is not known. */
 export function busyOf(chart: Chart): Figure {
-  const word = chart.count > 1 ? `${count(chart.count)} GPUs busy` : 'GPU busy';
+  const word =
+    chart.count > 1 ? trans.__('%1 GPUs busy', count(chart.count)) : trans.__('GPU busy');
   return { word, figure: withReason(percent(chart.busy), chart.missing?.utilisation) };
 }
 
 /** How full the fullest device is, or why that is not known. */
 export function memoryOf(chart: Chart): Figure {
-  const word = chart.count > 1 ? 'fullest memory' : 'memory';
+  const word = chart.count > 1 ? trans.__('fullest memory') : trans.__('memory');
   const figure = memory(chart.memory_used, chart.memory_total);
   return { word, figure: withReason(figure, chart.missing?.memory_used) };
 }
@@ -107,8 +110,8 @@ export function heatOf(gpu: GpuSeries): Figure[] {
 /** How far a chart looks back. */
 export function span(chart: Chart): string {
   return chart.seconds >= 120
-    ? `last ${(chart.seconds / 60).toFixed(0)} min`
-    : `last ${chart.seconds.toFixed(0)} s`;
+    ? trans.__('last %1 min', (chart.seconds / 60).toFixed(0))
+    : trans.__('last %1 s', chart.seconds.toFixed(0));
 }
 
 /** How GPUs are told apart: by their own numbers, their rank's where each has one, or both. */
@@ -130,16 +133,18 @@ export function gpuName(gpu: GpuSeries, by: Naming): string {
 
 /** Everything known of one GPU, in a sentence. */
 export function gpuTitle(gpu: GpuSeries, by: Naming): string {
-  const parts = [by === 'gpu' ? `GPU ${gpu.gpu}` : `GPU ${gpu.gpu} of rank ${gpu.rank}`];
-  parts.push(gpu.name ?? '', `busy ${percent(gpu.busy)}`);
-  parts.push(`memory ${memory(gpu.memory_used, gpu.memory_total)}`);
+  const parts = [
+    by === 'gpu' ? trans.__('GPU %1', gpu.gpu) : trans.__('GPU %1 of rank %2', gpu.gpu, gpu.rank)
+  ];
+  parts.push(gpu.name ?? '', trans.__('busy %1', percent(gpu.busy)));
+  parts.push(trans.__('memory %1', memory(gpu.memory_used, gpu.memory_total)));
   parts.push(...heatOf(gpu).map(({ figure }) => figure));
   if (gpu.clock != null) {
     parts.push(clocks(gpu.clock, gpu.clock_max));
   }
   parts.push(gpu.slowed ?? '');
   for (const [name, why] of Object.entries(gpu.missing ?? {})) {
-    parts.push(`no ${name.replaceAll('_', ' ')}: ${why}`);
+    parts.push(trans.__('no %1: %2', name.replaceAll('_', ' '), why));
   }
   return parts.filter(Boolean).join(', ');
 }
@@ -147,28 +152,30 @@ export function gpuTitle(gpu: GpuSeries, by: Naming): string {
 /** What it took, without what is next to nothing: for a line that says all there is. */
 export function shortBill(shown: Shown): Figure[] {
   const small = (shown.receipt?.gpu_seconds ?? 0) < 36;
-  return bill(shown).filter(
-    ({ word, figure }) => word !== 'waited' && !(small && figure.includes('GPU-'))
-  );
+  return took(shown).filter(({ figure }) => !(small && figure.includes('GPU-')));
+}
+
+/** How long it waited, and what it took. */
+export function bill(shown: Shown): Figure[] {
+  const waits = ['Queued', 'Pending', 'Starting'].includes(shown.phase ?? 'Queued');
+  return shown.waited != null && shown.waited >= 1 && !waits
+    ? [{ word: trans.__('waited'), figure: seconds(shown.waited) }, ...took(shown)]
+    : took(shown);
 }
 
 /** What it took: time, GPUs, cost. */
-export function bill(shown: Shown): Figure[] {
+function took(shown: Shown): Figure[] {
   const found: Figure[] = [];
   const phase = shown.phase ?? 'Queued';
-  const waits = ['Queued', 'Pending', 'Starting'].includes(phase);
-  if (shown.waited != null && shown.waited >= 1 && !waits) {
-    found.push({ word: 'waited', figure: seconds(shown.waited) });
-  }
   const said = phase === 'Failed' || phase === 'Stopped'; // the answer has it
   if (shown.ran != null && shown.ran > 0 && !said) {
-    found.push({ word: 'ran', figure: seconds(shown.ran) });
+    found.push({ word: trans.__('ran'), figure: seconds(shown.ran) });
   }
   const receipt = shown.receipt ?? null;
   if (receipt !== null && (receipt.gpus ?? 0) > 0) {
-    found.push({ word: 'GPU', figure: percent(receipt.mean_utilisation) });
+    found.push({ word: trans.__('GPU'), figure: percent(receipt.mean_utilisation) });
     if (receipt.peak_memory != null) {
-      found.push({ word: 'peak', figure: memory(receipt.peak_memory, null) });
+      found.push({ word: trans.__('peak'), figure: memory(receipt.peak_memory, null) });
     }
     found.push({ word: '', figure: gpuHours(receipt.gpu_seconds ?? 0) });
   }
@@ -185,9 +192,14 @@ export function cameBack(shown: Shown): readonly [string, string] {
     return ['', ''];
   }
   const names = results.slice(0, 3).map(({ name }) => name);
-  const more = results.length > 3 ? ` and ${results.length - 3} more` : '';
-  const size = results.reduce((sum, one) => sum + one.size, 0);
-  return [names.join(', '), `${more} came back, ${memory(size, null)}`];
+  const size = memory(
+    results.reduce((sum, one) => sum + one.size, 0),
+    null
+  );
+  const more = results.length - names.length;
+  const came =
+    more > 0 ? trans.__('and %1 more came back, %2', more, size) : trans.__('came back, %1', size);
+  return [names.join(', '), ` ${came}`];
 }
 
 /** The ranks that are worth a row, and a line that stands for all others. */
@@ -199,15 +211,23 @@ export function worthARow(shown: Shown): readonly [readonly RankLine[], string] 
   const first = ranks.findIndex(alike);
   const goesDown = ended(shown.phase ?? 'Queued') && first >= 0 && by !== undefined;
   if (goesDown && ranks.slice(first).every(alike) && all - first > 2) {
-    return [ranks.slice(0, first + 1), `${more(all - first - 1)}, all stopped by rank ${by}`];
+    const others = all - first - 1;
+    const said = trans._n(
+      '%2 more rank, all stopped by rank %3',
+      '%2 more ranks, all stopped by rank %3',
+      others,
+      count(others),
+      by
+    );
+    return [ranks.slice(0, first + 1), said];
   }
   return [ranks, all > ranks.length ? more(all - ranks.length) : ''];
 }
 
 function more(ranks: number): string {
-  return `${count(ranks)} more ${ranks === 1 ? 'rank' : 'ranks'}`;
+  return trans._n('%2 more rank', '%2 more ranks', ranks, count(ranks));
 }
 
 function withReason(figure: string, why: string | undefined): string {
-  return figure === 'n/a' && why != null && why !== '' ? `n/a (${why})` : figure;
+  return figure === notKnown() ? notKnown(why) : figure;
 }
