@@ -25,9 +25,12 @@ it('shows the live card and the log of a run, and leaves both when it goes', asy
   const found: Snapshot = { version: 1, id: 'abc', run: 'r', where, snapshot: shown };
   runs.views.get('abc/r')?.({ kind: 'value', value: found });
   expect(view.node.querySelector('.gpuw-Log a')?.getAttribute('href')).toBe('/abc/r');
-  await vi.waitFor(() => {
-    expect(view.node.textContent).toContain('1 line');
-  });
+  await vi.waitFor(
+    () => {
+      expect(view.node.textContent).toContain('1 line');
+    },
+    { timeout: 10_000 }
+  );
   view.dispose();
   MessageLoop.flush();
   expect(runs.views.size).toBe(0);

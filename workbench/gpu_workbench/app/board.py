@@ -186,6 +186,18 @@ class Board:
                 self._tell(workload_id)
         await followed.close()
 
+    async def discard(self, workload_id: str) -> None:
+        """Let go of a workload that never came to be, and of what was recorded of the moment in which it was there."""
+        async with self._one_at_a_time:
+            followed = self._followed.pop(workload_id, None)
+            if followed is not None:
+                await followed.close()
+                self._tell(workload_id)
+            if self._recorder is not None:
+                recorded = await self._recorder.place.find(workload_id)
+                if recorded is not None:
+                    await self._recorder.place.forget(recorded)
+
     async def _keep_listing(self) -> None:
         unheard = {target.backend.name for target in self._targets}
         answered = asyncio.Event()

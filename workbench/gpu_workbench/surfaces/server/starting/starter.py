@@ -139,8 +139,10 @@ class Starter:
             spec = replace(spec, id=new_id(), name=name, owner=await target.owner())
             try:
                 await _start(target.backend, spec)
-            finally:
-                await self._board.refresh(target.backend.name)
+            except BaseException:
+                await self._board.discard(spec.id)
+                raise
+            await self._board.refresh(target.backend.name)
         return Started(spec.id, spec.name, self._line(target.backend.name, spec.name))
 
     def _understand(self, asked: Asked) -> tuple[Target, WorkloadSpec]:
