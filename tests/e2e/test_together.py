@@ -62,7 +62,9 @@ def test_a_second_tab_shows_the_run_and_all_of_its_output(lab: Lab, tmp_path: Pa
         browser.open_notebook(first, lab, "one.ipynb")
         run_all(first)
         expect(line(first, 5)).to_be_visible(timeout=90_000)
-        expect(card(first)).to_contain_text("Running")  # it comes after two seconds, and is saved from then on
+        expect(card(first)).to_contain_text(
+            "Running"
+        )  # it comes after two seconds, and is saved from then on
         first.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
         with browser.page(started) as second:
             browser.open_notebook(second, lab, "one.ipynb", kernel=False)
