@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -151,6 +151,9 @@ async def test_a_quota_is_told(backend: KubernetesBackend, cluster: Cluster, nam
         "spec": {"hard": hard},
     }
     cluster.api.call("POST", path, quota)
-    counted: Callable[[], bool] = lambda: "used" in cluster.api.call("GET", f"{path}/team").get("status", {})  # noqa: E731
-    until("the quota to be counted", 30, counted, log="kube-controller-manager", every=0.1)
+
+    def used() -> bool:
+        return "used" in cluster.api.call("GET", f"{path}/team").get("status", {})
+
+    until("the quota to be counted", 30, used, log="kube-controller-manager", every=0.1)
     assert (await backend.capacity(owner=ME)).quotas == (Quota("team", "nvidia.com/gpu", hard=2, used=0),)
