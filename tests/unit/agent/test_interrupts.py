@@ -114,3 +114,33 @@ async def test_an_interrupt_racing_the_end_never_hits_the_next_cell(shared: Agen
             end = await client.event(e.RunEnded, 20, run=run)
             assert end.phase in (Phase.SUCCEEDED, Phase.STOPPED)
             assert (await client.event(e.RunEnded, 20, run=following)).phase is Phase.SUCCEEDED
+
+
+async def test_an_interrupt_while_others_get_ready_for_the_cell_is_not_lost(shared: AgentProcess) -> None:
+    """IPython swallows what is raised in its callbacks, a KeyboardInterrupt too."""
+    async with shared.client() as client:
+        await client.run(
+            "def slow(info):\n    import time; time.sleep(1)\nget_ipython().events.register('pre_run_cell', slow)"
+        )
+        try:
+            run = await client.submit("import time; time.sleep(60)")
+            await client.event(e.RunStarted, 20, run=run)
+            await asyncio.sleep(0.3)
+            await client.channel.interrupt(run, grade=1)
+            end = await client.event(e.RunEnded, 20, run=run)
+            assert end.phase is Phase.STOPPED
+            assert end.failure is not None
+            assert end.failure.cause is Cause.INTERRUPTED
+        finally:
+            await client.run("get_ipython().events.unregister('pre_run_cell', slow)")
+
+
+async def test_a_cell_that_awaits_is_interrupted_at_once(shared: AgentProcess) -> None:
+    async with shared.client() as client:
+        await client.run("kept = 6")
+        run = await client.submit("import asyncio; print('go', flush=True); await asyncio.sleep(60)")
+        await client.started(run)
+        await client.channel.interrupt(run, grade=1)
+        end = await client.event(e.RunEnded, 20, run=run)
+        assert end.phase is Phase.STOPPED
+        assert (await client.run("assert kept == 6")).phase is Phase.SUCCEEDED

@@ -43,15 +43,21 @@ def describe_death(code: int, *, tail: str = "", who: str = "The session's proce
     return Failure(Cause.SIGNALLED, f"{who} was killed by {name}", tail, signal=name)
 
 
-def failure_of_reply(reply: JsonObject) -> Failure | None:
-    """What an ``execute_reply`` says of an error."""
+def failure_of_reply(reply: JsonObject, *, interrupted: bool = False) -> Failure | None:
+    """What an ``execute_reply`` says of an error.
+
+    Args:
+        reply: Its content.
+        interrupted: Whether the run was interrupted: ipykernel cancels a cell that awaits.
+    """
     if reply.get("status") == "ok":
         return None
     name, value = str(reply.get("ename", "")), str(reply.get("evalue", ""))
     lines = reply.get("traceback")
     detail = "\n".join(str(line) for line in lines) if isinstance(lines, list) else ""
     cause = Cause.USER_ERROR
-    if name == "KeyboardInterrupt" or reply.get("status") == "aborted":
+    cancelled = interrupted and name == "CancelledError"
+    if name == "KeyboardInterrupt" or cancelled or reply.get("status") == "aborted":
         cause = Cause.INTERRUPTED
     elif name in ("SyntaxError", "IndentationError", "TabError"):
         cause = Cause.SYNTAX_ERROR

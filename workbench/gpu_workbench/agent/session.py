@@ -301,7 +301,7 @@ class Session:
         not_stored = await self._after(
             spec, reply.metadata.get(CELL) or await self._values.ask(op="after", **told)
         )
-        return failure_of_reply(reply.content) or not_stored
+        return failure_of_reply(reply.content, interrupted=run.interrupted) or not_stored
 
     async def _bind(self, run_id: str) -> Failure | None:
         """Make staged values variables, in the kernel's main thread."""
