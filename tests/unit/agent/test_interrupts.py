@@ -15,7 +15,7 @@ from .harness import AgentProcess
 
 BLOCKED = """
 import ctypes, os, signal
-signal.siginterrupt(signal.SIGINT, False)
+for number in (signal.SIGINT, signal.SIGURG): signal.siginterrupt(number, False)
 pipe, buffer = os.pipe(), ctypes.create_string_buffer(1)
 print('go', flush=True)
 ctypes.CDLL(None).read(pipe[0], buffer, 1)
@@ -144,3 +144,20 @@ async def test_a_cell_that_awaits_is_interrupted_at_once(shared: AgentProcess) -
         end = await client.event(e.RunEnded, 20, run=run)
         assert end.phase is Phase.STOPPED
         assert (await client.run("assert kept == 6")).phase is Phase.SUCCEEDED
+
+
+async def test_an_interrupt_that_another_thread_takes_ends_a_call_that_waits(shared: AgentProcess) -> None:
+    """As one does that comes between two steps of Python, just before a call that waits."""
+    cell = (
+        "import signal, time\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})\n"
+        "print('go', flush=True)\n"
+        "try: time.sleep(60)\n"
+        "finally: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})"
+    )
+    async with shared.client() as client:
+        run = await client.submit(cell)
+        await client.started(run)
+        await client.channel.interrupt(run, grade=1)
+        end = await client.event(e.RunEnded, 20, run=run)
+        assert end.phase is Phase.STOPPED

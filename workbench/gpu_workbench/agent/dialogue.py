@@ -23,6 +23,9 @@ _REMEMBERED = 512
 _LOST_REPLY = 2.0
 """Seconds after its request is done with that a reply may still take; ipykernel sends none if Ctrl-C hit its own code."""
 
+_NUDGES = (0.05, 0.5, 2.0)
+"""Seconds after an interrupt, each after the one before, until it is certain to have been heard."""
+
 
 @dataclass
 class _Exchange:
@@ -32,6 +35,7 @@ class _Exchange:
     silent: bool
     interrupted: bool = False
     begun: bool = False
+    nudging: asyncio.Task[None] | None = None
     done: asyncio.Event = field(default_factory=asyncio.Event)
     reply: asyncio.Future[Message] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -85,6 +89,8 @@ class Dialogue:
                 return await within(asyncio.shield(exchange.reply), patience)
         finally:
             self._exchange = None
+            if exchange.nudging is not None:
+                exchange.nudging.cancel()
         return Message(
             "execute_reply",
             asked,
@@ -98,7 +104,16 @@ class Dialogue:
         exchange = self._exchange[1]
         exchange.interrupted = True
         if exchange.begun or exchange.silent:
-            self._kernel.interrupt()
+            self._interrupt(exchange)
+
+    def _interrupt(self, exchange: _Exchange) -> None:
+        self._kernel.interrupt()
+        exchange.nudging = asyncio.create_task(self._nudge())
+
+    async def _nudge(self) -> None:
+        for pause in _NUDGES:
+            await asyncio.sleep(pause)
+            self._kernel.nudge()
 
     def answer(self, run: str, *, request: str, value: str) -> bool:
         """Answer a request for input; ``False`` where it is not open any more."""
@@ -146,7 +161,7 @@ class Dialogue:
         if message.type == "execute_input" and not exchange.begun:
             exchange.begun = True
             if exchange.interrupted:
-                self._kernel.interrupt()
+                self._interrupt(exchange)
         elif message.type == "status" and message.content.get("execution_state") == "idle":
             self._inputs.clear()
             exchange.done.set()

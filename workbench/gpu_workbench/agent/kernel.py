@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gpu_workbench.agent.children import Child, Children, Tail
+from gpu_workbench.agent.inkernel.nudge import NUDGE
 from gpu_workbench.agent.inkernel.outputs import MESSAGES_LIMIT
 from gpu_workbench.agent.launch import Launched, launch_kernel
 from gpu_workbench.agent.messages import Message, Messages
@@ -245,6 +246,15 @@ class Kernel:
         """``KeyboardInterrupt`` in the cell that executes, and in the programs it has started."""
         if self.alive:
             self.signal(signal.SIGINT)
+
+    def nudge(self) -> None:
+        """Have it look for an interrupt that came just before a call in which it waits now.
+
+        Python notes a signal and looks for it between two steps; a call that begins right then waits all the same. Any
+        signal ends that wait, and this one means nothing: the cell hears of one interrupt, and once.
+        """
+        if self.alive:
+            self.signal(NUDGE)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process and to what it started."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from gpu_workbench.agent.inkernel.names import CELL, Names
+from gpu_workbench.agent.inkernel.nudge import NUDGE
 
 
 class HeldInterrupt:
@@ -56,6 +57,7 @@ def kernel_class(base: type) -> type:
             super().__init__(**settings)
             self.names = Names(self.shell)
             self.held = HeldInterrupt()
+            signal.signal(NUDGE, lambda *_: None)
             self.shell.run_ast_nodes = self.held.until(self.shell.run_ast_nodes)
 
         def init_metadata(self, parent: Any) -> Any:
