@@ -1,41 +1,19 @@
 /** A log on the screen: of a million lines, those that are seen. */
 
 import type { LogFeed } from '../models/feed';
-import type { LogLines, Stream } from '../models/log';
+import type { LogLines } from '../models/log';
 import { Scroll } from '../models/scroll';
 import { LogSearch } from '../models/search';
-import type { Span } from '../models/terminal';
 import { trans } from '../translation';
-import { nodesOf } from './ansi';
 import { h } from './dom';
 import { LogBar } from './logbar';
-
-/** Pixels of a row; the style sheet has it too. */
-const ROW = 18;
-
-/** Characters of a line that are drawn. */
-const WIDEST = 10_000;
+import { LogRows, NUMBERS, ROW } from './logrows';
 
 /** Milliseconds of searching after which others have their turn. */
 const TURN = 8;
 
 /** Milliseconds after the last movement at which it is over. */
 const REST = 150;
-
-/** Made once: to make one takes longer than to draw a row. */
-const NUMBERS = new Intl.NumberFormat('en');
-const CLOCK = new Intl.DateTimeFormat([], {
-  hour: '2-digit',
-  minute: '2-digit',
-  second: '2-digit'
-});
-
-/** What stands left of a row: its number, and a mark where it is no plain output. */
-const GUTTER: Readonly<Record<string, (number: string) => string>> = {
-  stdout: number => `${number}  \n`,
-  stderr: number => `${number} !\n`,
-  remark: () => '— \n'
-};
 
 /** The viewer of one log. It draws while it is attached to the page. */
 export class LogView {
@@ -45,6 +23,7 @@ export class LogView {
   constructor(lines: LogLines, feed: LogFeed, file: string) {
     this._lines = lines;
     this._feed = feed;
+    this._rows = new LogRows(lines);
     this._bar = new LogBar(
       {
         follow: on => {
@@ -63,9 +42,7 @@ export class LogView {
     this._scroller.setAttribute('role', 'log');
     this._scroller.setAttribute('aria-live', 'off'); // lines come faster than anybody can hear them
     this._scroller.setAttribute('aria-label', trans.__('Lines of the log'));
-    this._gutter.setAttribute('aria-hidden', 'true');
-    this._window.append(this._gutter, this._rows);
-    this._content.append(this._window);
+    this._content.append(this._rows.node);
     this._scroller.append(this._content);
     this.node.append(this._bar.node, this._why, this._scroller);
     this._scroller.addEventListener('scroll', this._onScroll, { passive: true });
@@ -118,16 +95,17 @@ export class LogView {
       this._scroll.go(this._scroll.bottom);
     }
     this._content.style.height = `${this._scroll.height}px`;
-    this._window.style.height = `${Math.min(clientHeight, Math.max(ROW, this._scroll.height))}px`;
+    this._rows.node.style.height = `${Math.min(clientHeight, Math.max(ROW, this._scroll.height))}px`;
     if (this._following || !this._moving) {
       this._place();
     }
     const top = Math.floor(this._scroll.top / ROW);
     const bottom = Math.min(count - first, Math.ceil((this._scroll.top + clientHeight) / ROW));
-    this._show(first + top, first + bottom);
-    for (const node of [this._gutter, this._rows]) {
-      node.style.transform = `translateY(${top * ROW - this._scroll.top}px)`;
-    }
+    this._rows.show(first + top, first + bottom, {
+      pattern: this._search?.pattern ?? null,
+      current: this._current
+    });
+    this._rows.shift(top * ROW - this._scroll.top);
   }
 
   private _measure(): void {
@@ -141,53 +119,6 @@ export class LogView {
       this._scroller.scrollTop = this._scroll.scrollTop;
       this._scroll.put(this._scroller.scrollTop);
     }
-  }
-
-  /** Have the rows of these lines, and leave those as they are that are there already: somebody may select in them. */
-  private _show(from: number, to: number): void {
-    const free: HTMLElement[] = [];
-    for (const [number, row] of this._shown) {
-      if (number < from || number >= to || number >= this._changing || this._stale) {
-        free.push(row);
-        this._shown.delete(number);
-      }
-    }
-    this._stale = false;
-    this._changing = this._lines.closed;
-    let gutter = '';
-    let next: Element | null = this._rows.firstElementChild;
-    for (let number = from; number < to; number++) {
-      let row = this._shown.get(number);
-      if (row === undefined) {
-        row = free.shift() ?? h('div', 'gpuw-LogRow');
-        this._fill(row, number);
-        if (row !== next) {
-          this._rows.insertBefore(row, next);
-        }
-        this._shown.set(number, row);
-      }
-      next = row.nextElementSibling;
-      gutter += GUTTER[row.dataset.stream ?? '']?.(NUMBERS.format(number + 1)) ?? '\n';
-    }
-    for (const row of free) {
-      row.remove();
-    }
-    if (this._gutter.textContent !== gutter) {
-      this._gutter.textContent = gutter;
-    }
-  }
-
-  private _fill(row: HTMLElement, number: number): void {
-    const { stream, spans } = this._lines.line(number);
-    row.replaceChildren(...nodesOf(bounded(spans), this._search?.pattern ?? null));
-    if (row.dataset.stream !== stream) {
-      row.dataset.stream = stream;
-    }
-    const at = this._lines.time(number);
-    row.title = [writerOf(stream), at === null ? '' : CLOCK.format(at * 1000)]
-      .filter(Boolean)
-      .join(' · ');
-    row.classList.toggle('gpuw-mod-current', number === this._current);
   }
 
   private _say(count: number): void {
@@ -226,7 +157,7 @@ export class LogView {
 
   /** Be as wide as the widest row so far, so that the bar below does not jump. */
   private _widen(): void {
-    const width = this._gutter.offsetWidth + this._rows.scrollWidth;
+    const { width } = this._rows;
     if (width > this._width && this._scroller.clientWidth > 0) {
       this._width = width;
       this._content.style.minWidth = `${width}px`;
@@ -251,7 +182,7 @@ export class LogView {
       this._scroll.go(place - this._scroller.clientHeight / 2);
     }
     this._moving = false;
-    this._stale = true;
+    this._rows.forget();
     this._update();
   }
 
@@ -279,7 +210,7 @@ export class LogView {
     this._search = query === '' ? null : new LogSearch(this._lines, query, exact);
     this._current = -1;
     this._wanted = this._search !== null;
-    this._stale = true;
+    this._rows.forget();
     this._from = this._lines.first + Math.floor(this._scroll.top / ROW);
     this._searchOn();
     this._update();
@@ -359,10 +290,7 @@ export class LogView {
   private readonly _why = h('p', 'gpuw-LogWhy');
   private readonly _scroller = h('div', 'gpuw-LogScroller');
   private readonly _content = h('div', 'gpuw-LogContent');
-  private readonly _window = h('div', 'gpuw-LogWindow jp-RenderedText');
-  private readonly _gutter = h('pre', 'gpuw-LogGutter');
-  private readonly _rows = h('pre', 'gpuw-LogRows');
-  private readonly _shown = new Map<number, HTMLElement>();
+  private readonly _rows: LogRows;
   private readonly _sizes = new ResizeObserver(() => {
     this._update();
   });
@@ -370,8 +298,6 @@ export class LogView {
   private _current = -1;
   private _from = 0;
   private _wanted = false;
-  private _changing = 0;
-  private _stale = false;
   private _following = true;
   private _moving = false;
   private _width = 0;
@@ -379,33 +305,4 @@ export class LogView {
   private _resting = 0;
   private _searching = 0;
   private _disposed = false;
-}
-
-/** Where a line was written to; nothing for plain output. */
-function writerOf(stream: Stream): string {
-  if (stream === 'remark') {
-    return trans.__('remark');
-  }
-  return stream === 'stdout' ? '' : stream;
-}
-
-/** As much of a line as can be drawn. */
-function bounded(spans: readonly Span[]): readonly Span[] {
-  const length = spans.reduce((sum, span) => sum + span.text.length, 0);
-  if (length <= WIDEST) {
-    return spans;
-  }
-  const found: Span[] = [];
-  let room = WIDEST;
-  for (const span of spans) {
-    if (room > 0) {
-      found.push({ style: span.style, text: span.text.slice(0, room) });
-      room -= span.text.length;
-    }
-  }
-  const rest = trans.__(
-    '%1 characters more; the download has them',
-    NUMBERS.format(length - WIDEST)
-  );
-  return [...found, { style: '2', text: ` … ${rest}` }];
 }
