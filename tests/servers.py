@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,17 @@ def jupyter_server(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def shared_server(folder: Path, *, env: Mapping[str, str]) -> AbstractContextManager[Server]:
+    """A server with two users, started for ada as JupyterHub does.
+
+    Args:
+        folder: For its settings and log.
+        env: Further variables.
+    """
+    hub = {**env, "JUPYTERHUB_USER": "ada"}
+    return jupyter_server(folder, env=hub, config=USERS, prefix="/user/ada")
 
 
 def _wait_until_listening(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, Page
 
 from gpu_workbench.app.subscriptions import Subscription
@@ -77,9 +76,8 @@ def _samples(place: Place, *, seconds: int) -> list[float]:
         "GPU_WORKBENCH_STATE_DIR": str(place.folder / "state"),
     }
     with environment(simulated), browser.jupyterlab(place.folder / "lab") as lab:
-        cells = [new_code_cell("%load_ext gpu_workbench"), new_code_cell(CELL.format(seconds=seconds + 20))]
-        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        lab.write("one.ipynb", new_notebook(cells=cells, metadata=spec), trusted=True)
+        made = browser.notebook_of("%load_ext gpu_workbench", CELL.format(seconds=seconds + 20))
+        lab.write("one.ipynb", made, trusted=True)
         with browser.browser(lab, place.folder) as started, browser.page(started) as page:
             browser.open_notebook(page, lab, "one.ipynb")
             page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")

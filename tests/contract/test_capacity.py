@@ -15,7 +15,7 @@ import pytest
 
 from tests.cluster import nvml
 from tests.kernels import Notebook, notebook
-from tests.servers import USERS, Server, jupyter_server, tab
+from tests.servers import Server, shared_server, tab
 
 pytestmark = [
     pytest.mark.timeout(180),
@@ -54,8 +54,7 @@ def nb(folder: Path, devices: dict[str, str]) -> Iterator[Notebook]:
 @pytest.fixture(scope="module")
 def server(folder: Path, devices: dict[str, str], nb: Notebook) -> Iterator[Server]:
     """A server with two users, started for ada as JupyterHub does."""
-    env = {**devices, "JUPYTERHUB_USER": "ada"}
-    with jupyter_server(folder / "shared", env=env, config=USERS, prefix="/user/ada") as made:
+    with shared_server(folder / "shared", env=devices) as made:
         yield made
 
 

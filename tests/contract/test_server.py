@@ -17,7 +17,7 @@ import pytest
 from gpu_workbench.surfaces.server.guests import PRIVATE
 from gpu_workbench.surfaces.server.openapi_route import whole_description
 from tests.kernels import Notebook, notebook
-from tests.servers import USERS, Server, jupyter_server, tab
+from tests.servers import Server, jupyter_server, shared_server, tab
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -71,9 +71,7 @@ def server(folder: Path, state: dict[str, str], nb: Notebook) -> Iterator[Server
 @pytest.fixture(scope="module")
 def shared(folder: Path, state: dict[str, str], nb: Notebook) -> Iterator[Server]:
     """A server with two users, started for ada as JupyterHub does."""
-    with jupyter_server(
-        folder / "shared", env={**state, "JUPYTERHUB_USER": "ada"}, config=USERS, prefix="/user/ada"
-    ) as made:
+    with shared_server(folder / "shared", env=state) as made:
         yield made
 
 

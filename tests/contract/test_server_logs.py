@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.kernels import Notebook, notebook
-from tests.servers import USERS, Server, jupyter_server
+from tests.servers import Server, shared_server
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -46,8 +46,8 @@ def nb(folder: Path) -> Iterator[Notebook]:
 @pytest.fixture(scope="module")
 def server(folder: Path, nb: Notebook) -> Iterator[Server]:
     """A server with two users, started for ada as JupyterHub does."""
-    env = {"GPU_WORKBENCH_STATE_DIR": str(folder / ".state"), "JUPYTERHUB_USER": "ada"}
-    with jupyter_server(folder / "shared", env=env, config=USERS, prefix="/user/ada") as made:
+    env = {"GPU_WORKBENCH_STATE_DIR": str(folder / ".state")}
+    with shared_server(folder / "shared", env=env) as made:
         yield made
 
 

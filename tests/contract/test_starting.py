@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from tests.kernels import end_all, notebook
-from tests.servers import USERS, Server, jupyter_server, tab
+from tests.servers import Server, jupyter_server, shared_server, tab
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -48,8 +48,7 @@ def server(folder: Path, state: dict[str, str]) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def shared(folder: Path, state: dict[str, str]) -> Iterator[Server]:
     """A server with two users, started for ada as JupyterHub does."""
-    env = {**state, "JUPYTERHUB_USER": "ada"}
-    with jupyter_server(folder / "shared", env=env, config=USERS, prefix="/user/ada") as made:
+    with shared_server(folder / "shared", env=state) as made:
         yield made
 
 

@@ -22,9 +22,15 @@ from typing import Any
 
 import nbformat
 from nbformat.sign import NotebookNotary
+from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 READY = 60.0
+
+PICTURES = Path(__file__).resolve().parents[2] / "build" / "pictures"
+"""What tests keep of what a person would see, to be looked at."""
+
+_PYTHON = {"name": "python3", "display_name": "Python 3", "language": "python"}
 _QUIET = {
     "@jupyterlab/apputils-extension:announcements": True,
     "@jupyterlab/cell-toolbar-extension": True,
@@ -265,3 +271,15 @@ def run_all(opened: Page) -> None:
     """Run every cell, and wait for the last to end."""
     opened.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
     opened.wait_for_function(KERNEL_READY, timeout=60_000)
+
+
+def notebook_of(*sources: str) -> nbformat.NotebookNode:
+    """A notebook of these code cells."""
+    cells = [new_code_cell(source) for source in sources]
+    return new_notebook(cells=cells, metadata={"kernelspec": _PYTHON})
+
+
+def picture(opened: Page, name: str) -> None:
+    """Keep what a person would see, to be looked at."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    opened.screenshot(path=PICTURES / f"{name}.png")

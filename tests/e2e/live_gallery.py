@@ -17,16 +17,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from gpu_workbench.core.wire import JsonObject, encode_fields
-from gpu_workbench.surfaces import view
 from gpu_workbench.surfaces.server.rows import Row
 from gpu_workbench.surfaces.view import Snapshot
 from tests.e2e import browser
+from tests.e2e.view_gallery import notebook
 from tests.unit.surfaces.view.states import State, states
 
 DOCS = Path(__file__).parents[2] / "docs" / "images"
@@ -193,20 +191,6 @@ def numbered(shown: Sequence[State]) -> list[State]:
     return [
         replace(one, found=replace(one.found, id=f"gallery-{number}")) for number, one in enumerate(shown)
     ]
-
-
-def notebook(shown: Sequence[State], *, titles: bool = True) -> nbformat.NotebookNode:
-    """A notebook whose cells hold the views as their outputs, as a kernel would have left them."""
-    cells = []
-    for number, one in enumerate(shown, start=1):
-        data, metadata = view.bundle(one.found, final=one.found.snapshot.phase.ended)
-        data.pop("image/png", None)
-        output = new_output("display_data", data=data, metadata=metadata)
-        if titles:
-            cells.append(new_markdown_cell(one.title))
-        cells.append(new_code_cell(one.cell, outputs=[output], execution_count=number))
-    spec = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-    return new_notebook(cells=cells, metadata={"kernelspec": spec})
 
 
 if __name__ == "__main__":

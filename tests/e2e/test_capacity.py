@@ -6,10 +6,8 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Locator, Page, expect
 
 from tests.cluster import nvml
@@ -21,8 +19,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the NVML double is a Linux library"),
     pytest.mark.skipif(not shutil.which("gcc"), reason="the NVML double is compiled with gcc"),
 ]
-
-PICTURES = Path(__file__).resolve().parents[2] / "build" / "pictures"
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +35,8 @@ def page(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     }
     os.environ.update(devices)  # own_state puts back what was there
     with browser.jupyterlab(folder) as lab:
-        cells = [new_code_cell("%load_ext gpu_workbench"), new_code_cell("%%gpu --gpus 1\n6 * 7")]
-        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        lab.write("capacity.ipynb", new_notebook(cells=cells, metadata=spec), trusted=True)
+        made = browser.notebook_of("%load_ext gpu_workbench", "%%gpu --gpus 1\n6 * 7")
+        lab.write("capacity.ipynb", made, trusted=True)
         with browser.browser(lab, folder) as started, browser.page(started, width=1250) as page:
             browser.open_notebook(page, lab, "capacity.ipynb")
             page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-runs')")
@@ -50,12 +45,6 @@ def page(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def capacity(page: Page) -> Locator:
     return page.get_by_role("region", name="Capacity")
-
-
-def picture(page: Page, name: str) -> None:
-    """Keep what a person would see, to be looked at."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}.png")
 
 
 def test_the_panel_counts_the_gpus_of_this_machine(page: Page) -> None:
@@ -68,13 +57,13 @@ def test_a_cell_that_gets_one_makes_it_mine(page: Page) -> None:
     browser.run_all(page)
     mine = page.get_by_role("img", name="H200 141 GiB: 1 mine, 1 others, 2 free of 4")
     expect(mine).to_be_visible(timeout=90_000)
-    picture(page, "capacity")
+    browser.picture(page, "capacity")
     page.evaluate(
         "() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
     )
     page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
     page.wait_for_selector("#jupyterlab-splash", state="detached")
-    picture(page, "capacity-dark")
+    browser.picture(page, "capacity-dark")
 
 
 def test_it_is_folded_and_unfolded_by_keyboard(page: Page) -> None:

@@ -7,7 +7,6 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +14,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e import browser
-from tests.e2e.browser import Lab
+from tests.e2e.browser import Lab, picture
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-PICTURES = Path(__file__).resolve().parents[2] / "build" / "pictures"
 SOURCES = (
     "() => [...jupyterapp.shell.currentWidget.content.model.cells].map(one => one.sharedModel.getSource())"
 )
@@ -108,12 +106,6 @@ def dismiss(page: Page) -> None:
     for hide in page.get_by_role("button", name="Hide notification").all():
         hide.click()
     expect(toasts(page)).to_have_count(0)
-
-
-def picture(page: Page, name: str) -> None:
-    """Keep what a person would see, to be looked at."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}.png")
 
 
 def test_the_button_adds_the_magic_and_the_line_that_loads_it(page: Page, lab: Lab) -> None:

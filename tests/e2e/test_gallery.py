@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -18,7 +17,6 @@ from tests.unit.surfaces.view.states import states
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-PICTURES = Path(__file__).resolve().parents[2] / "build" / "pictures"
 
 _PIXELS = """canvas => {
   const { width, height } = canvas;
@@ -52,7 +50,7 @@ def test_every_state_is_drawn_in_the_colours_of_the_theme(shown: Gallery, theme:
     for one in shown.shown:
         expect(shown.card(one.title)).to_contain_text(one.found.snapshot.word)
     expect(shown.page.get_by_text("Not live")).to_have_count(0)
-    shown.whole(PICTURES / f"gallery-{theme}.png")
+    shown.whole(browser.PICTURES / f"gallery-{theme}.png")
     tile = shown.card("running, 8 GPUs").locator(".gpuw-Tile canvas").first
     tile.scroll_into_view_if_needed()
     shown.page.wait_for_function(
@@ -71,7 +69,7 @@ def test_everything_opens_in_place(shown: Gallery) -> None:
     for theme in ("light", "dark"):
         shown.wear(theme)
         shown.unfold()
-        shown.whole(PICTURES / f"gallery-open-{theme}.png")
+        shown.whole(browser.PICTURES / f"gallery-open-{theme}.png")
     plots = shown.card("running, 64 GPUs").locator(".gpuw-Plot")
     expect(plots).to_have_count(2)
     place = plots.first.get_by_role("slider")
@@ -83,7 +81,7 @@ def test_everything_opens_in_place(shown: Gallery) -> None:
 
 def test_a_narrow_window_scrolls_nothing_sideways(shown: Gallery) -> None:
     shown.wear("light")
-    shown.whole(PICTURES / "gallery-narrow.png", width=480)
+    shown.whole(browser.PICTURES / "gallery-narrow.png", width=480)
     shown.page.set_viewport_size({"width": 480, "height": 900})
     shown.page.wait_for_timeout(300)
     wide = shown.page.locator(".gpuw-Card").evaluate_all(
@@ -132,7 +130,7 @@ def test_reconnecting_says_when_it_was_last_seen(shown: Gallery) -> None:
     shown.said.go()
     expect(card).to_contain_text(re.compile(r"last seen \d\d:\d\d:\d\d"))
     expect(card.get_by_role("button", name="Stop")).to_have_count(0)
-    card.screenshot(path=PICTURES / "live-reconnecting.png")
+    card.screenshot(path=browser.PICTURES / "live-reconnecting.png")
     shown.page.unroute("**/gpu-workbench/api/hello*")
     expect(card).not_to_contain_text("last seen", timeout=60_000)
 

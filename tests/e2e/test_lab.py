@@ -26,7 +26,6 @@ pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "01-first-cell.ipynb"
-PICTURES = ROOT / "build" / "pictures"
 
 
 @pytest.fixture(scope="module")
@@ -55,15 +54,9 @@ def test_the_first_example_runs_from_top_to_bottom(page: Page) -> None:
     expect(outputs.filter(has_text="Stopped default")).to_be_visible(timeout=60_000)
     assert page.locator(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']").count() == 0
     assert not page.complaints, page.complaints  # type: ignore[attr-defined]
-    picture(page, "first-cell-end")
+    browser.picture(page, "first-cell-end")
     page.locator(".jp-Notebook .jp-Cell").first.scroll_into_view_if_needed()
-    picture(page, "first-cell")
-
-
-def picture(page: Page, name: str) -> None:
-    """Keep what a person would see, to be looked at."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}.png")
+    browser.picture(page, "first-cell")
 
 
 @pytest.mark.timeout(120)

@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e import browser
-from tests.e2e.browser import Lab
+from tests.e2e.browser import Lab, picture
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-PICTURES = Path(__file__).resolve().parents[2] / "build" / "pictures"
 STEPS = """%%gpu --name steps
 import time
 from tqdm import tqdm
@@ -32,12 +29,8 @@ def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     if browser.chromium() is None:
         pytest.skip("there is no chromium here; apt-get install chromium")
     with browser.jupyterlab(tmp_path_factory.mktemp("live")) as started:
-        cells = [
-            new_code_cell("%load_ext gpu_workbench\nimport os; print('kernel', os.getpid())"),
-            new_code_cell(STEPS),
-        ]
-        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        started.write("live.ipynb", new_notebook(cells=cells, metadata=spec), trusted=True)
+        made = browser.notebook_of("%load_ext gpu_workbench\nimport os; print('kernel', os.getpid())", STEPS)
+        started.write("live.ipynb", made, trusted=True)
         yield started
 
 
@@ -52,12 +45,6 @@ def page(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 def card(page: Page) -> Locator:
     return page.locator(".jp-Notebook .gpuw-Card")
-
-
-def picture(page: Page, name: str) -> None:
-    """Keep what a person would see, to be looked at."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}.png")
 
 
 def test_a_run_is_live_in_its_cell(page: Page) -> None:

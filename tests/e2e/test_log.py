@@ -8,15 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e import browser
-from tests.e2e.browser import Lab
+from tests.e2e.browser import Lab, picture
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-PICTURES = Path(__file__).resolve().parents[2] / "build" / "pictures"
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 LINES = 1_000_000
 MANY = f"for i in range({LINES}): print('line', i)"
@@ -46,9 +44,8 @@ def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     program = Path(sys.executable).with_name("gpu-workbench")  # no notebook is to hold a million lines
     subprocess.run([program, "run", script, "--name", "many", "--detach"], check=True, timeout=120)
     with browser.jupyterlab(tmp_path_factory.mktemp("log")) as started:
-        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        cells = [new_code_cell(source) for source in ("%load_ext gpu_workbench", COLOURS)]
-        started.write("log.ipynb", new_notebook(cells=cells, metadata=spec), trusted=True)
+        made = browser.notebook_of("%load_ext gpu_workbench", COLOURS)
+        started.write("log.ipynb", made, trusted=True)
         yield started
 
 
@@ -79,12 +76,6 @@ def scroll(page: Page, share: float) -> None:
         }""",
         share,
     )
-
-
-def picture(page: Page, name: str) -> None:
-    """Keep what a person would see, to be looked at."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}.png")
 
 
 def theme(page: Page, name: str) -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Page, expect
 
 from tests.e2e import browser
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-PICTURES = Path(__file__).resolve().parents[2] / "build" / "pictures"
 ITS_OWN = ("reading 'schema'", "[yjs#509]", "is duplicated")
 """What Notebook 7 complains of, with us or without."""
 
@@ -30,9 +27,8 @@ def page(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         browser.browser(started, folder) as chromium,
         browser.page(chromium, width=1250) as page,
     ):
-        cells = [new_code_cell("import time\nfor step in range(100):\n    print(step); time.sleep(0.2)")]
-        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        started.write("explore.ipynb", new_notebook(cells=cells, metadata=spec), trusted=True)
+        made = browser.notebook_of("import time\nfor step in range(100):\n    print(step); time.sleep(0.2)")
+        started.write("explore.ipynb", made, trusted=True)
         browser.open_notebook(page, started, "explore.ipynb")
         yield page
 
@@ -54,8 +50,7 @@ def test_the_panel_is_in_the_left_area(page: Page) -> None:
     row = page.locator(".gpuw-Panel .gpuw-Row")
     expect(row).to_contain_text("explore.ipynb", timeout=30_000)
     expect(page.get_by_role("button", name="This notebook")).to_be_enabled()
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / "notebook-7.png")
+    browser.picture(page, "notebook-7")
     row.hover()
     row.get_by_role("button", name="Stop").click()
     expect(page.locator(".gpuw-Group").first).to_have_text("Today · 1", timeout=30_000)

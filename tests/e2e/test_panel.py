@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e import browser
-from tests.e2e.browser import Lab
+from tests.e2e.browser import PICTURES, Lab
 from tests.e2e.rows import Feed, each_state, many
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 ROOT = Path(__file__).resolve().parents[2]
-PICTURES = ROOT / "build" / "pictures"
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 SHOWN = "() => [...document.querySelectorAll('.gpuw-RowName')].map(one => one.textContent)"
 FOCUSED = "() => document.activeElement.textContent"
@@ -28,9 +26,8 @@ def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     if browser.chromium() is None:
         pytest.skip("there is no chromium here; apt-get install chromium")
     with browser.jupyterlab(tmp_path_factory.mktemp("panel")) as started:
-        cells = [new_code_cell("%%gpu\ntrain(model)")]
-        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        started.write("explore.ipynb", new_notebook(cells=cells, metadata=spec), trusted=True)
+        made = browser.notebook_of("%%gpu\ntrain(model)")
+        started.write("explore.ipynb", made, trusted=True)
         yield started
 
 

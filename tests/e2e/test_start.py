@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e import browser
-from tests.e2e.browser import Lab
+from tests.e2e.browser import PICTURES, Lab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).resolve().parents[2]
-PICTURES = ROOT / "build" / "pictures"
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 PROFILES = """
 profiles:
@@ -31,12 +29,11 @@ def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     with browser.jupyterlab(tmp_path_factory.mktemp("start")) as started:
         (started.root / "gpu-workbench.yaml").write_text(PROFILES)
         (started.root / "study").mkdir()
-        cells = [
-            new_code_cell("%load_ext gpu_workbench"),
-            new_code_cell("%%gpu --session explore\nimport os; print('in', os.path.basename(os.getcwd()))"),
-        ]
-        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        started.write("study/use.ipynb", new_notebook(cells=cells, metadata=spec), trusted=True)
+        made = browser.notebook_of(
+            "%load_ext gpu_workbench",
+            "%%gpu --session explore\nimport os; print('in', os.path.basename(os.getcwd()))",
+        )
+        started.write("study/use.ipynb", made, trusted=True)
         yield started
 
 

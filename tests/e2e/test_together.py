@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e import browser
@@ -21,11 +19,6 @@ for step in range(3000):
     print("line", step, flush=True)
     time.sleep(0.2)
 """
-
-
-def notebook() -> Any:
-    spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    return new_notebook(cells=[new_code_cell("%load_ext gpu_workbench"), new_code_cell(STEPS)], metadata=spec)
 
 
 def run_all(page: Page) -> None:
@@ -53,7 +46,8 @@ def lab(own_state: None, tmp_path: Path) -> Iterator[Lab]:
     if browser.chromium() is None:
         pytest.skip("there is no chromium here; apt-get install chromium")
     with browser.jupyterlab(tmp_path) as started:
-        started.write("one.ipynb", notebook(), trusted=True)
+        made = browser.notebook_of("%load_ext gpu_workbench", STEPS)
+        started.write("one.ipynb", made, trusted=True)
         yield started
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
@@ -15,12 +14,11 @@ from gpu_workbench.__about__ import __version__
 from gpu_workbench.core.spec import MIME_TYPE
 from gpu_workbench.surfaces import view
 from tests.e2e import browser
-from tests.e2e.browser import Lab
+from tests.e2e.browser import Lab, picture
 from tests.unit.surfaces.view.states import states
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
-PICTURES = Path(__file__).resolve().parents[2] / "build" / "pictures"
 MISSING = "The Jupyter server has no extension of GPU Workbench"
 ENABLE = "jupyter server extension enable gpu_workbench"
 
@@ -71,12 +69,6 @@ def hello(page: Page, **members: object) -> None:
         route.fulfill(status=200, body=json.dumps(form))
 
     page.route("**/gpu-workbench/api/hello*", answer)
-
-
-def picture(page: Page, name: str) -> None:
-    """Keep what a person would see, to be looked at."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}.png")
 
 
 def test_without_the_servers_extension_the_snapshot_is_drawn_and_it_says_how_to_enable_it(

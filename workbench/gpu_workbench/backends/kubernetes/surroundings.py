@@ -74,7 +74,7 @@ class Surroundings:
     async def _gpu_pods(self) -> tuple[JsonObject, ...] | None:
         if not self._spec.resources.gpus.count:
             return None
-        running = "status.phase!=Succeeded,status.phase!=Failed"
+        running = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
         resource = self._spec.resources.gpu_resource
         kept = Kept(f"holding {resource}", lambda pod: _holds(pod, resource))
         return await self._list("gpu pods", PODS, namespace="", fields=running, kept=kept)
