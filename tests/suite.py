@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / "build" / "tests"
@@ -61,6 +62,8 @@ class Outcome:
     failed: int = 0
     errors: int = 0
     skipped: int = 0
+    reasons: tuple[str, ...] = ()
+    """Each test that did not pass, with the first line of why."""
 
     @property
     def good(self) -> bool:
@@ -187,21 +190,39 @@ def read(report: Path, *, group: str, status: int, seconds: float) -> Outcome:
     if not report.exists():
         return Outcome(group, status, seconds)
     counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
+    reasons = []
     for suite in ElementTree.parse(report).iter("testsuite"):
         for key in counts:
             counts[key] += int(suite.get(key, "0"))
+        for case in suite.iter("testcase"):
+            name = f"{case.get('classname')}::{case.get('name')}"
+            reasons += [f"{name}: {_first_line(why)}" for why in case if why.tag in ("failure", "error")]
     passed = counts["tests"] - counts["failures"] - counts["errors"] - counts["skipped"]
-    return Outcome(group, status, seconds, passed, counts["failures"], counts["errors"], counts["skipped"])
+    return Outcome(
+        group,
+        status,
+        seconds,
+        passed,
+        counts["failures"],
+        counts["errors"],
+        counts["skipped"],
+        tuple(reasons),
+    )
+
+
+def _first_line(why: Element) -> str:
+    return (why.get("message") or "no message").partition("\n")[0]
 
 
 def table(outcomes: Sequence[Outcome], *, seconds: float) -> str:
-    """One line for each group, and a closing line for all of them in the form of pytest's.
+    """One line for each group, one for each test that did not pass, and a closing line in the form of pytest's.
 
     Args:
         seconds: How long all of it took, preparations included.
     """
     width = max(len(outcome.group) for outcome in outcomes)
     lines = [f"{outcome.group:{width}}  {outcome.line}" for outcome in outcomes]
+    lines += [reason for outcome in outcomes for reason in outcome.reasons]
     total = Outcome(
         "all",
         max((outcome.status for outcome in outcomes if not outcome.good), default=0),

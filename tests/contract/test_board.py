@@ -131,6 +131,19 @@ async def test_what_cannot_be_listed_stays_and_the_reason_is_said(
         assert board.errors == {}
 
 
+async def test_what_came_and_went_between_two_looks_is_told_of_no_more(place: Place) -> None:
+    backend = place.backend()
+    board = Board([Target(backend, owner)], linger=0.0)
+    with looking(board) as seen:
+        await board.listed()
+        handle = await backend.start(place.spec())
+        await board.find(handle.id)
+        await backend.stop(handle, force=True)
+        await backend.forget(handle)
+        await seen.until(lambda: handle.id not in board.workloads)
+    await board.close()
+
+
 async def test_nothing_is_asked_while_nobody_looks(place: Place, board: Board) -> None:
     handle = await place.backend().start(place.spec())
     with looking(board):

@@ -40,6 +40,12 @@ def test_counts_are_pytests_own(tests: Path) -> None:
     assert not outcome.good
 
 
+def test_what_did_not_pass_is_named_at_the_end_with_its_reason(tests: Path) -> None:
+    *_, fails, cannot, _total = suite.table([suite.run(ask(tests))], seconds=1).splitlines()
+    assert fails.endswith("test_kinds::test_fails: assert False")
+    assert cannot.endswith('test_kinds::test_cannot: failed on setup with "OSError"')
+
+
 def test_no_tests_is_no_failure_and_says_so(tests: Path) -> None:
     outcome = suite.run(ask(tests), ["-k", "nothing_is_called_so"])
     assert outcome.good

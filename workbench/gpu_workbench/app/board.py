@@ -178,16 +178,11 @@ class Board:
         await followed.known()
         if not followed.subscription.over:
             raise Conflict(f"{followed.handle.spec.name} has not ended", fix="Stop it first")
-        async with self._one_at_a_time:
-            await followed.backend.forget(followed.handle)
-            if self._recorder is not None:
-                await self._recorder.place.forget(followed.handle)
-            if self._followed.pop(workload_id, None) is not None:
-                self._tell(workload_id)
-        await followed.close()
+        await followed.backend.forget(followed.handle)
+        await self.discard(workload_id)
 
     async def discard(self, workload_id: str) -> None:
-        """Let go of a workload that never came to be, and of what was recorded of the moment in which it was there."""
+        """Let go of a workload that is no more, or never came to be, and of what was recorded of it."""
         async with self._one_at_a_time:
             followed = self._followed.pop(workload_id, None)
             if followed is not None:

@@ -85,7 +85,9 @@ class Control(Protocol):
         ...
 
     def watch_all(self, *, owner: str) -> AsyncGenerator[Listed, None]:
-        """What :meth:`list` gives: once now, then whenever a workload comes, ends or goes.
+        """What :meth:`list` gives: once now, then at least whenever a workload comes, ends or goes.
+
+        Each list counts, also one that is as the last: who asked :meth:`list` in between may know more than that.
 
         Survives lost connections by itself. While it is iterated, :meth:`watch` of one of these workloads makes no
         connection of its own.

@@ -157,12 +157,9 @@ class LocalBackend:
 
     async def watch_all(self, *, owner: str) -> AsyncGenerator[Listed, None]:
         """See :meth:`~gpu_workbench.backends.protocol.Control.watch_all`."""
-        last: Listed | None = None
         while True:
-            listed = Listed(tuple(await self.list(owner=owner)))
-            if listed != last:
-                last = listed
-                yield listed
+            # Also what is as before: who listed in between may know of one that came and went since.
+            yield Listed(tuple(await self.list(owner=owner)))
             await asyncio.sleep(POLL_ALL)
 
     async def find(self, workload_id: str) -> Handle | None:
