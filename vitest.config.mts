@@ -5,6 +5,8 @@ export default defineConfig({
     environment: 'jsdom',
     globals: true,
     isolate: false,
+    // not setInterval: jsdom draws its frames by it, in later specs of the same process too
+    fakeTimers: { toFake: ['setTimeout', 'clearTimeout', 'Date'] },
     include: ['labextension/src/**/*.spec.ts'],
     setupFiles: ['labextension/src/testing.ts'],
     server: {

@@ -211,7 +211,8 @@ def read(report: Path, *, group: str, status: int, seconds: float) -> Outcome:
 
 
 def _first_line(why: Element) -> str:
-    return (why.get("message") or "no message").partition("\n")[0]
+    lines = [line.strip() for line in (why.get("message") or "no message").splitlines()]
+    return next((line for line in lines if line not in ("", "AssertionError:")), lines[0])
 
 
 def table(outcomes: Sequence[Outcome], *, seconds: float) -> str:
