@@ -15,7 +15,8 @@ from tests.bench.harness import Figure, Target
 from tests.bench.place import Place
 from tests.e2e import browser
 from tests.e2e.live_gallery import Gallery, gallery
-from tests.unit.surfaces.view.states import CLUSTER, TQDM, State, gpu, many, rank, running, session, wave
+from tests.unit.surfaces.view.states import State
+from tests.unit.surfaces.view.workloads import CLUSTER, TQDM, gpu, many, rank, running, session, wave
 
 TITLE = "A live view in the browser"
 

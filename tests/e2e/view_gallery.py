@@ -25,7 +25,8 @@ from gpu_workbench.surfaces import view
 from gpu_workbench.surfaces.view.png import png
 from gpu_workbench.surfaces.view.tables import Rendered
 from tests.e2e import browser
-from tests.unit.surfaces.view.states import TAKEN, State, many_gpus, name_rows, states
+from tests.unit.surfaces.view.states import TAKEN, State, name_rows, states
+from tests.unit.surfaces.view.workloads import many_gpus
 
 DOCS = Path(__file__).parents[2] / "docs" / "images"
 SHOWN_IN_DOCS = ("GPUs taken", "running, 8 GPUs", "failed on one of 8 ranks", "done")

@@ -11,7 +11,7 @@ from gpu_workbench.core.spec import Handle, Resources, WorkloadSpec
 from gpu_workbench.surfaces.server.rows import ENDED_RUNS, GOING_RUNS, Row, row_of
 from gpu_workbench.surfaces.view.snapshot import snapshot
 from gpu_workbench.surfaces.where import where_of
-from tests.unit.surfaces.view.states import many_gpus
+from tests.unit.surfaces.view.workloads import many_gpus
 
 SPEC = WorkloadSpec(id="a", notebook="n", resources=Resources(gpus=Gpus(8, "H200")))
 

@@ -14,16 +14,8 @@ from gpu_workbench.core.model import GpuDevice, Phase
 from gpu_workbench.surfaces import view
 from gpu_workbench.surfaces.view import Where, html, snapshot
 from gpu_workbench.surfaces.view.style import BETWEEN, DARK, LIGHT
-from tests.unit.surfaces.view.states import (
-    gpu,
-    infested,
-    many_gpus,
-    name_rows,
-    rank,
-    running,
-    session,
-    states,
-)
+from tests.unit.surfaces.view.states import infested, name_rows, states
+from tests.unit.surfaces.view.workloads import gpu, many_gpus, rank, running, session
 
 ALL = states()
 CORPUS = [

@@ -30,7 +30,8 @@ from gpu_workbench.core.model import (
 from gpu_workbench.surfaces.view import Published, Snapshot, Where, html, snapshot, text, worth_showing
 from gpu_workbench.surfaces.view.model import LIMIT
 from gpu_workbench.surfaces.view.snapshot import size
-from tests.unit.surfaces.view.states import (
+from tests.unit.surfaces.view.states import states
+from tests.unit.surfaces.view.workloads import (
     CLUSTER,
     GIB,
     NOW,
@@ -40,7 +41,6 @@ from tests.unit.surfaces.view.states import (
     rank,
     running,
     session,
-    states,
     wave,
 )
 
