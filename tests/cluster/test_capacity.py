@@ -110,6 +110,12 @@ async def test_a_node_starts_and_then_its_parts_of_gpus_are_there(
         "conditions": [{"type": "Ready", "status": "True"}],
     }
     cluster.kubectl("patch", "node", new_node, "--subresource=status", "-p", json.dumps({"status": state}))
+
+    def open_for_pods() -> bool:
+        taints = cluster.api.call("GET", f"/api/v1/nodes/{new_node}")["spec"].get("taints", [])
+        return "node.kubernetes.io/not-ready" not in [taint["key"] for taint in taints]
+
+    until("the node to be ready", 30, open_for_pods, log="kube-controller-manager")
     cluster.api.call("POST", f"/api/v1/namespaces/{namespace}/pods", holder(new_node, owner=ME, count=2))
     try:
         kind = of(await counted(cluster, namespace), MIG)
