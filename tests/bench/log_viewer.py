@@ -17,6 +17,7 @@ from tests.bench.harness import Figure, Target
 from tests.bench.on_screen import environment
 from tests.bench.place import Place
 from tests.e2e import browser
+from tests.e2e.lab import jupyterlab
 
 TITLE = "A log in the browser"
 
@@ -140,7 +141,7 @@ def _measure(place: Place, lines: int, *, times: int) -> _Found:
     found = _Found([], [], [], [], [], [], [])
     with (
         environment({"GPU_WORKBENCH_STATE_DIR": str(place.folder / "state")}),
-        browser.jupyterlab(place.folder / "lab") as lab,
+        jupyterlab(place.folder / "lab") as lab,
         browser.browser(lab, place.folder) as started,
     ):
         for number in range(times):
@@ -148,7 +149,7 @@ def _measure(place: Place, lines: int, *, times: int) -> _Found:
             _run(script, go, done, name=f"many{number}")
             workload = _newest(place.folder / "state" / "local")
             with browser.page(started) as page:
-                page.goto(f"{lab.url}/lab/workspaces/{time.monotonic_ns()}?token={lab.token}")
+                page.goto(lab.address())
                 page.wait_for_function("() => window.jupyterapp !== undefined", timeout=60_000)
                 page.evaluate("() => window.jupyterapp.restored.then(() => undefined)")
                 _look(page, found, workload, go, done, last=f"line {lines - 1}", middle=f"line {lines // 2}")

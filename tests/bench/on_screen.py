@@ -20,6 +20,7 @@ from gpu_workbench.core.events import GpuSampled
 from tests.bench.harness import Figure, Target
 from tests.bench.place import Place
 from tests.e2e import browser
+from tests.e2e.lab import Lab, jupyterlab
 
 TITLE = "In the browser"
 
@@ -75,7 +76,7 @@ def _samples(place: Place, *, seconds: int) -> list[float]:
         "GPU_WORKBENCH_NVML_COUNT": "1",
         "GPU_WORKBENCH_STATE_DIR": str(place.folder / "state"),
     }
-    with environment(simulated), browser.jupyterlab(place.folder / "lab") as lab:
+    with environment(simulated), jupyterlab(place.folder / "lab") as lab:
         made = browser.notebook_of("%load_ext gpu_workbench", CELL.format(seconds=seconds + 20))
         lab.write("one.ipynb", made, trusted=True)
         with browser.browser(lab, place.folder) as started, browser.page(started) as page:
@@ -131,8 +132,8 @@ def _starts(place: Place, *, times: int) -> tuple[list[float], list[float]]:
     found: tuple[list[float], list[float]] = ([], [])
     with (
         environment({"GPU_WORKBENCH_STATE_DIR": str(place.folder / "empty")}),
-        browser.jupyterlab(place.folder / "with", isolated=False) as with_it,
-        browser.jupyterlab(place.folder / "without", isolated=False, live=False) as without,
+        jupyterlab(place.folder / "with", isolated=False) as with_it,
+        jupyterlab(place.folder / "without", isolated=False, live=False) as without,
         browser.browser(with_it, place.folder) as started,
     ):
         for round_ in range(-1, times):
@@ -143,9 +144,9 @@ def _starts(place: Place, *, times: int) -> tuple[list[float], list[float]]:
     return found
 
 
-def _start(lab: browser.Lab, started: Browser) -> float:
+def _start(lab: Lab, started: Browser) -> float:
     with browser.page(started) as page:
-        page.goto(f"{lab.url}/lab/workspaces/{time.monotonic_ns()}?token={lab.token}")
+        page.goto(lab.address())
         return _restored(page)
 
 

@@ -11,6 +11,7 @@ from playwright.sync_api import Page
 from tests.bench.harness import Figure, Target
 from tests.bench.place import Place
 from tests.e2e import browser
+from tests.e2e.lab import jupyterlab
 from tests.e2e.rows import Feed, many
 
 TITLE = "The panel with 1,000 runs"
@@ -61,7 +62,7 @@ def measure(place: Place) -> Iterator[Figure]:
     """A page whose list is written in the server's place; what it costs the page's main thread."""
     seconds = 2 if place.quick else 10
     with (
-        browser.jupyterlab(place.folder / "lab") as lab,
+        jupyterlab(place.folder / "lab") as lab,
         browser.browser(lab, place.folder) as chromium,
         browser.page(chromium) as page,
     ):

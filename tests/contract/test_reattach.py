@@ -56,6 +56,12 @@ def killed(nb: Notebook) -> None:
     nb.kill()
 
 
+def shut_down(nb: Notebook) -> None:
+    """End the notebook's kernel as "Restart kernel" and a server that ends do: it is interrupted, then asked to end."""
+    nb.client.stop_channels()
+    nb.manager.shutdown_kernel()
+
+
 def counting(steps: int) -> str:
     """A cell that prints numbered lines for a while, and knows whether it was disturbed."""
     return f"""%%gpu {SMALL}
@@ -92,7 +98,7 @@ def test_attach_in_a_new_kernel_shows_the_run_from_its_beginning_to_its_end(quie
     steps = 300
     with kernel(quiet_place) as first:
         until_shown(first, first.begin(counting(steps)), "line 20\n")
-        killed(first)
+        shut_down(first)
     with kernel(quiet_place) as second:
         ran = second.check("%gpu attach")
         assert ran.stream().splitlines() == lines(steps)

@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-    from tests.e2e.browser import Lab
+    from tests.e2e.lab import Lab
 
 
 @pytest.fixture(scope="session")
@@ -23,16 +23,17 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A JupyterLab of its own, with empty settings and without our extension."""
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     from tests.e2e import browser
+    from tests.e2e.lab import jupyterlab
 
     if browser.chromium() is None:
         pytest.skip("there is no chromium here; apt-get install chromium")
-    with browser.jupyterlab(tmp_path_factory.mktemp("lab"), live=False) as started:
+    with jupyterlab(tmp_path_factory.mktemp("lab"), live=False) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def chromium(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A real browser in the same network as the server."""
+    """A real browser in a network from which the server can be reached."""
     from tests.e2e import browser
 
     with browser.browser(lab, tmp_path_factory.mktemp("browser")) as started:

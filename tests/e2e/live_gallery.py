@@ -24,6 +24,7 @@ from gpu_workbench.core.wire import JsonObject, encode_fields
 from gpu_workbench.surfaces.server.rows import Row
 from gpu_workbench.surfaces.view import Snapshot
 from tests.e2e import browser
+from tests.e2e.lab import jupyterlab
 from tests.e2e.view_gallery import notebook
 from tests.unit.surfaces.view.states import State, states
 
@@ -169,7 +170,7 @@ class Gallery:
 def gallery(folder: Path, shown: Sequence[State], *, titles: bool = True) -> Iterator[Gallery]:
     """A JupyterLab with a notebook of these states, each live."""
     shown = numbered(shown)
-    with browser.jupyterlab(folder / "lab") as lab, browser.browser(lab, folder) as started:
+    with jupyterlab(folder / "lab") as lab, browser.browser(lab, folder) as started:
         lab.write("gallery.ipynb", notebook(shown, titles=titles), trusted=True)
         with browser.page(started, width=1000) as page:
             said = Said(page)

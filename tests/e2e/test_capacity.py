@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.cluster import nvml
 from tests.e2e import browser
+from tests.e2e.lab import jupyterlab
 
 pytestmark = [
     pytest.mark.e2e,
@@ -34,7 +35,7 @@ def page(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "GPU_WORKBENCH_NVML_BUSY": "1",
     }
     os.environ.update(devices)  # own_state puts back what was there
-    with browser.jupyterlab(folder) as lab:
+    with jupyterlab(folder) as lab:
         made = browser.notebook_of("%load_ext gpu_workbench", "%%gpu --gpus 1\n6 * 7")
         lab.write("capacity.ipynb", made, trusted=True)
         with browser.browser(lab, folder) as started, browser.page(started, width=1250) as page:

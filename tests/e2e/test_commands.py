@@ -14,7 +14,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e import browser
-from tests.e2e.browser import Lab, picture
+from tests.e2e.browser import picture
+from tests.e2e.lab import Lab, jupyterlab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -43,7 +44,7 @@ def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     if browser.chromium() is None:
         pytest.skip("there is no chromium here; apt-get install chromium")
     ours = {"@gpu-workbench/labextension/settings": {"notifyAfter": SECONDS / 60}}
-    with browser.jupyterlab(tmp_path_factory.mktemp("commands"), settings=ours) as started:
+    with jupyterlab(tmp_path_factory.mktemp("commands"), settings=ours) as started:
         write(started, "explore.ipynb", "# Explore", "print('from', 6 * 7)", "%%time\n1")
         write(started, "long.ipynb", "# Long", f"import time; time.sleep({SECONDS + 1})")
         write(started, "other.ipynb", "# Other", "1 + 1")

@@ -21,6 +21,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e import browser
+from tests.e2e.lab import jupyterlab
 
 pytestmark = pytest.mark.e2e
 
@@ -35,7 +36,7 @@ def page(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         pytest.skip("there is no chromium here; apt-get install chromium")
     folder = tmp_path_factory.mktemp("first")
     with (
-        browser.jupyterlab(folder) as lab,
+        jupyterlab(folder) as lab,
         browser.browser(lab, folder) as started,
         browser.page(started, height=1300) as page,
     ):

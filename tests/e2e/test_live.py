@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e import browser
-from tests.e2e.browser import Lab, picture
+from tests.e2e.browser import picture
+from tests.e2e.lab import Lab, jupyterlab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -28,7 +29,7 @@ for step in tqdm(range(3000), desc="step"):
 def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     if browser.chromium() is None:
         pytest.skip("there is no chromium here; apt-get install chromium")
-    with browser.jupyterlab(tmp_path_factory.mktemp("live")) as started:
+    with jupyterlab(tmp_path_factory.mktemp("live")) as started:
         made = browser.notebook_of("%load_ext gpu_workbench\nimport os; print('kernel', os.getpid())", STEPS)
         started.write("live.ipynb", made, trusted=True)
         yield started

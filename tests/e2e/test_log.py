@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e import browser
-from tests.e2e.browser import Lab, picture
+from tests.e2e.browser import picture
+from tests.e2e.lab import Lab, jupyterlab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -43,7 +44,7 @@ def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     script.write_text(MANY)
     program = Path(sys.executable).with_name("gpu-workbench")  # no notebook is to hold a million lines
     subprocess.run([program, "run", script, "--name", "many", "--detach"], check=True, timeout=120)
-    with browser.jupyterlab(tmp_path_factory.mktemp("log")) as started:
+    with jupyterlab(tmp_path_factory.mktemp("log")) as started:
         made = browser.notebook_of("%load_ext gpu_workbench", COLOURS)
         started.write("log.ipynb", made, trusted=True)
         yield started

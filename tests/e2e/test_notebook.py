@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e import browser
+from tests.e2e.lab import jupyterlab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -23,7 +24,7 @@ def page(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     pytest.importorskip("notebook", reason="Notebook 7 is not installed")
     folder = tmp_path_factory.mktemp("notebook")
     with (
-        browser.jupyterlab(folder, application="notebook") as started,
+        jupyterlab(folder, application="notebook") as started,
         browser.browser(started, folder) as chromium,
         browser.page(chromium, width=1250) as page,
     ):

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e import browser
-from tests.e2e.browser import PICTURES, Lab
+from tests.e2e.browser import PICTURES
+from tests.e2e.lab import Lab, jupyterlab
 from tests.e2e.rows import Feed, each_state, many
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -25,7 +26,7 @@ FOCUSED = "() => document.activeElement.textContent"
 def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     if browser.chromium() is None:
         pytest.skip("there is no chromium here; apt-get install chromium")
-    with browser.jupyterlab(tmp_path_factory.mktemp("panel")) as started:
+    with jupyterlab(tmp_path_factory.mktemp("panel")) as started:
         made = browser.notebook_of("%%gpu\ntrain(model)")
         started.write("explore.ipynb", made, trusted=True)
         yield started

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e import browser
-from tests.e2e.browser import PICTURES, Lab
+from tests.e2e.browser import PICTURES
+from tests.e2e.lab import Lab, jupyterlab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -26,7 +27,7 @@ profiles:
 def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     if browser.chromium() is None:
         pytest.skip("there is no chromium here; apt-get install chromium")
-    with browser.jupyterlab(tmp_path_factory.mktemp("start")) as started:
+    with jupyterlab(tmp_path_factory.mktemp("start")) as started:
         (started.root / "gpu-workbench.yaml").write_text(PROFILES)
         (started.root / "study").mkdir()
         made = browser.notebook_of(

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e import browser
-from tests.e2e.browser import Lab
+from tests.e2e.lab import Lab, jupyterlab
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -45,7 +45,7 @@ def lines(page: Page) -> list[str]:
 def lab(own_state: None, tmp_path: Path) -> Iterator[Lab]:
     if browser.chromium() is None:
         pytest.skip("there is no chromium here; apt-get install chromium")
-    with browser.jupyterlab(tmp_path) as started:
+    with jupyterlab(tmp_path) as started:
         made = browser.notebook_of("%load_ext gpu_workbench", STEPS)
         started.write("one.ipynb", made, trusted=True)
         yield started

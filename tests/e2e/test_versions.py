@@ -14,7 +14,8 @@ from gpu_workbench.__about__ import __version__
 from gpu_workbench.core.spec import MIME_TYPE
 from gpu_workbench.surfaces import view
 from tests.e2e import browser
-from tests.e2e.browser import Lab, picture
+from tests.e2e.browser import picture
+from tests.e2e.lab import Lab, jupyterlab
 from tests.unit.surfaces.view.states import states
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -28,7 +29,7 @@ def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     """A JupyterLab with our extension whose server has none."""
     if browser.chromium() is None:
         pytest.skip("there is no chromium here; apt-get install chromium")
-    with browser.jupyterlab(tmp_path_factory.mktemp("versions"), server=False) as started:
+    with jupyterlab(tmp_path_factory.mktemp("versions"), server=False) as started:
         write(started, "running.ipynb", package=__version__)
         write(started, "newer.ipynb", version=2, package="9.1.0")
         write(started, "kernel.ipynb", package="9.1.0")

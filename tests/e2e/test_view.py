@@ -8,7 +8,8 @@ from playwright.sync_api import Page, expect
 
 from gpu_workbench.core.model import Phase
 from gpu_workbench.surfaces import view
-from tests.e2e.browser import Lab, open_notebook, run_all
+from tests.e2e.browser import open_notebook, run_all
+from tests.e2e.lab import Lab
 from tests.unit.surfaces.view.states import infested, states
 
 pytestmark = pytest.mark.e2e

@@ -25,6 +25,7 @@ from gpu_workbench.surfaces import view
 from gpu_workbench.surfaces.view.png import png
 from gpu_workbench.surfaces.view.tables import Rendered
 from tests.e2e import browser
+from tests.e2e.lab import Lab, jupyterlab
 from tests.unit.surfaces.view.states import TAKEN, State, name_rows, states
 from tests.unit.surfaces.view.workloads import many_gpus
 
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     asked.outdir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with browser.jupyterlab(folder / "lab", live=False) as lab, browser.browser(lab, folder) as started:
+        with jupyterlab(folder / "lab", live=False) as lab, browser.browser(lab, folder) as started:
             _write_notebooks(lab)
             for target, take in _pictures(started, lab).items():
                 if asked.only in target:
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str]) -> None:
             (asked.outdir / f"png-{name}.png").write_bytes(picture)
 
 
-def _write_notebooks(lab: browser.Lab) -> None:
+def _write_notebooks(lab: Lab) -> None:
     lab.write("gallery.ipynb", notebook(states()), trusted=True)
     lab.write("untrusted.ipynb", notebook(states()), trusted=False)
     lab.write("tables.ipynb", tables(), trusted=True)
@@ -72,7 +73,7 @@ def _write_notebooks(lab: browser.Lab) -> None:
     lab.write("docs.ipynb", notebook(chosen, titles=False), trusted=True)
 
 
-def _pictures(started: Browser, lab: browser.Lab) -> dict[str, Callable[[Path], None]]:
+def _pictures(started: Browser, lab: Lab) -> dict[str, Callable[[Path], None]]:
     """Every picture by its name, and how it is taken."""
 
     def lab_page(path: str, **how: Any) -> Callable[[Path], None]:
@@ -136,7 +137,7 @@ def _named(cells: list[nbformat.NotebookNode]) -> nbformat.NotebookNode:
 
 def _lab(
     started: Browser,
-    lab: browser.Lab,
+    lab: Lab,
     path: str,
     target: Path,
     *,
@@ -159,7 +160,7 @@ def _lab(
         page.screenshot(path=target, clip=area)
 
 
-def _for_docs(started: Browser, lab: browser.Lab, *, dark: bool) -> None:
+def _for_docs(started: Browser, lab: Lab, *, dark: bool) -> None:
     """A picture for the documentation: with a palette it is a third of the size."""
     target = DOCS / f"view-{'dark' if dark else 'light'}.png"
     _lab(started, lab, "docs.ipynb", target, dark=dark)

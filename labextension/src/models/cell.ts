@@ -2,6 +2,8 @@
 
 import type { ICodeCellModel } from '@jupyterlab/cells';
 import { isStream } from '@jupyterlab/nbformat';
+import type { IOutput } from '@jupyterlab/nbformat';
+import { JSONExt } from '@lumino/coreutils';
 
 import { MIME_TYPE, snapshotOf } from './snapshot';
 import type { Written } from '../tokens';
@@ -35,7 +37,22 @@ export function charactersOf(cell: ICodeCellModel): Readonly<Record<string, numb
 export function rewrite(cell: ICodeCellModel, written: Written): void {
   const { outputs } = cell;
   const above = outputs.length > 0 && MIME_TYPE in outputs.get(0).data;
-  cell.outputs.fromJSON(
-    above ? [written.view, ...written.outputs] : [...written.outputs, written.view]
+  const wanted = above ? [written.view, ...written.outputs] : [...written.outputs, written.view];
+  if (fits(cell, wanted)) {
+    wanted.forEach((output, index) => {
+      if (!JSONExt.deepEqual(outputs.get(index).toJSON(), output)) {
+        outputs.set(index, output);
+      }
+    });
+  } else {
+    outputs.fromJSON([...wanted]);
+  }
+}
+
+/** Whether it has an output of each one's type in its place: those that stay are not drawn anew, and keep their focus. */
+function fits({ outputs }: ICodeCellModel, wanted: readonly IOutput[]): boolean {
+  return (
+    outputs.length === wanted.length &&
+    wanted.every(({ output_type }, index) => outputs.get(index).type === output_type)
   );
 }

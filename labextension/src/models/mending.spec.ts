@@ -109,6 +109,16 @@ it('writes a cell whole that lacks some, and once more at the end', async () => 
   expect(runs.reads).toBe(2);
 });
 
+it('leaves a view alone that is as it should be: it may have the focus', async () => {
+  const stays = cell.outputs.get(1);
+  runs.written = { outputs: [stream('one\ntwo\n')], view: view(snapshot('Running')) };
+  runs.tell({ kind: 'value', value: snapshot('Running', { stdout: 8 }) });
+  await vi.waitFor(() => {
+    expect(text()).toBe('one\ntwo\n');
+  });
+  expect(cell.outputs.get(1)).toBe(stays);
+});
+
 it('leaves what stands there where the journal cannot be had', async () => {
   runs.tell({ kind: 'value', value: snapshot('Succeeded', { stdout: 8 }) });
   await vi.waitFor(() => {

@@ -17,6 +17,7 @@ from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import Phase, RunState, Workload
 from gpu_workbench.core.quantities import show_bytes
 from gpu_workbench.core.wire import JsonObject
+from gpu_workbench.surfaces.ending import kernel_ends
 from gpu_workbench.surfaces.flags import CellFlags
 from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.magics.failures import CellInterrupted, remote_error, run_failure
@@ -56,7 +57,7 @@ class CellRun:
         self._brought: dict[str, int] = {}
 
     def run(self, workbench: Workbench, cell: Cell) -> None:
-        """Run ``cell`` to its end and bring its results back.
+        """Run ``cell`` to its end and bring its results back; to the kernel's end, if that comes before.
 
         Raises:
             WorkbenchError: it could not be run.
@@ -69,7 +70,8 @@ class CellRun:
             assert isinstance(started[0], Started)
             self._greet(started[0].opened)
             execution = started[0].execution
-            self._follow(execution, pull)
+            if not self._follow(execution, pull):
+                return
         if execution.run is not None and execution.run.phase is Phase.SUCCEEDED:
             for name in cell.out:
                 self._bring(workbench, execution, name)
@@ -90,12 +92,13 @@ class CellRun:
     def _note(self, sentence: str) -> None:
         note(self._shell, sentence)
 
-    def _follow(self, execution: Execution, pull: Pull[Started | Step]) -> None:
+    def _follow(self, execution: Execution, pull: Pull[Started | Step]) -> bool:
+        """Draw what comes until the run has ended; false where the kernel ends and leaves it running."""
         while True:
             try:
                 taken = pull.take()
                 if taken is None:
-                    return
+                    return True
                 (step,) = taken
                 assert isinstance(step, Step)
                 self._draw(execution, step)
@@ -103,6 +106,8 @@ class CellRun:
                     with pull.interruptible():
                         self._ask(execution, step.question)
             except KeyboardInterrupt:
+                if execution.accepted and kernel_ends():
+                    return False
                 self._interrupt(execution)
 
     def _draw(self, execution: Execution, step: Step) -> None:

@@ -14,6 +14,7 @@ from gpu_workbench.app.vars import Row
 from gpu_workbench.app.workbench import Cell
 from gpu_workbench.core.model import Phase
 from gpu_workbench.core.quantities import parse_duration
+from gpu_workbench.surfaces.ending import kernel_ends
 from gpu_workbench.surfaces.flags import cell_flags
 from gpu_workbench.surfaces.here import Here, shared
 from gpu_workbench.surfaces.sdk import core
@@ -119,6 +120,8 @@ class Session(_Workload):
                             answer = ask(question)
                         portal.call(execution.answer, question, answer)
                 except KeyboardInterrupt:
+                    if kernel_ends():
+                        raise
                     grade = presses.grade()
                     if grade is not None:
                         portal.call(execution.interrupt, grade=grade)
