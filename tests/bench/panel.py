@@ -55,6 +55,14 @@ _SCROLL = """async () => {
   list.scrollTop = 0;
 }"""
 
+_UPDATES = """async ([rows, times]) => {
+  for (let time = 0; time < times; time++) {
+    const changed = Object.entries(rows).map(([id, row]) => [id, {...row, busy: time % 100}]);
+    window.gpuwFeed.change(Object.fromEntries(changed));
+    await new Promise(requestAnimationFrame);
+  }
+}"""
+
 _NONE = "the browser tells of tasks of 50 ms and more: 0 is none"
 
 
@@ -89,7 +97,33 @@ def measure(place: Place) -> Iterator[Figure]:
             feed.change(*({**row, "busy": time.monotonic() % 100} for row in many(CHANGING)))
             page.wait_for_timeout(1000)
         yield _longest(page, f"while {CHANGING} change each second")
+        yield _heap(page)
         assert not page.complaints  # type: ignore[attr-defined]
+
+
+def _heap(page: Page) -> Figure:
+    """What the page keeps after as many messages as come in half an hour, over what it kept after those of a minute."""
+    changed = {row["id"]: row for row in many(CHANGING)}
+    page.evaluate(_UPDATES, [changed, 60])
+    before = _kept(page)
+    page.evaluate(_UPDATES, [changed, 1800])
+    return Figure(
+        f"heap after half an hour, in which {CHANGING} change each second",
+        "MB",
+        [_kept(page)],
+        baseline=[before],
+        against="the same page half an hour before",
+        target=Target(1.05, of="ratio"),
+        note="1,800 messages as fast as they are drawn",
+    )
+
+
+def _kept(page: Page) -> float:
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("HeapProfiler.collectGarbage")
+    used = devtools.send("Runtime.getHeapUsage")["usedSize"]
+    devtools.detach()
+    return float(used) / 1e6
 
 
 def _longest(page: Page, when: str) -> Figure:

@@ -13,7 +13,8 @@ import pytest
 from .handle import Cluster, Unavailable, session
 from .shell import ClusterError, until
 
-_SECURITY = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+"""Labels of a namespace with that level."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -59,7 +60,7 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     """
     cluster.share()
     try:
-        with cluster.namespace("test", labels=_SECURITY) as name:
+        with cluster.namespace("test", labels=RESTRICTED) as name:
             try:
                 yield name
             finally:

@@ -40,7 +40,7 @@ class Way:
         self._port = port
         self._listener = listener
         self._is_cut = False
-        self._open: set[asyncio.Transport] = set()
+        self._open: set[asyncio.WriteTransport] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 

@@ -3,54 +3,64 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from playwright.sync_api import Page, WebSocketRoute
+from playwright.sync_api import Page
 
 Row = Mapping[str, Any]
 
-_LIVE = re.compile("gpu-workbench/api/live")
 _WAVE = (62, 71, 74, 70, 78, 82, 80, 77, 81, 84, 79, 83, 86, 82, 85, 88, 84, 87, 90, 86, 88, 91, 87, 89)
 
 
+_SOCKET = """(rows, targets) => {
+  const first = {runs: rows, targets};
+  class Feed {
+    constructor() {
+      window.gpuwFeed = this;
+      this.readyState = 0;
+      this._seq = 0;
+      setTimeout(() => { this.readyState = 1; this.onopen(new Event('open')); });
+    }
+    send(text) {
+      const topic = JSON.parse(text).subscribe;
+      if (topic in first) {
+        this._seq = topic === 'runs' ? 1 : this._seq;
+        this._say(`{"topic": "${topic}", "seq": 1, "state": ${first[topic]}}`);
+      }
+    }
+    change(set) {
+      this._seq += 1;
+      this._say(JSON.stringify({topic: 'runs', seq: this._seq, set, gone: []}));
+    }
+    close() {}
+    _say(data) { setTimeout(() => this.onmessage({data})); }
+  }
+  window.WebSocket = new Proxy(window.WebSocket, {
+    construct: (Socket, args) =>
+      String(args[0]).includes('/gpu-workbench/api/live') ? new Feed() : new Socket(...args)
+  });
+}"""
+
+
 class Feed:
-    """Speaks to a page in the server's place: the list is what the test says it is.
+    """Speaks to a page in the server's place, from within the page: the list is what the test says it is.
 
     Args:
         page: Before it goes anywhere.
+        rows: The list that it begins with.
     """
 
     def __init__(self, page: Page, rows: Iterable[Row] = ()) -> None:
-        self._rows = {row["id"]: dict(row) for row in rows}
-        self._socket: WebSocketRoute | None = None
-        self._seq = 0
-        page.route_web_socket(_LIVE, self._connect)
-
-    def _connect(self, socket: WebSocketRoute) -> None:
-        self._socket = socket
-        socket.on_message(self._hear)
-
-    def _hear(self, message: str | bytes) -> None:
-        topic = json.loads(message).get("subscribe")
-        if topic == "runs":
-            self._seq = 1
-            self._send({"topic": topic, "seq": 1, "state": self._rows})
-        elif topic == "targets":
-            self._send({"topic": topic, "seq": 1, "state": {"local": {"name": "local"}}})
+        self._page = page
+        state = json.dumps({row["id"]: row for row in rows})
+        targets = json.dumps({"local": {"name": "local"}})
+        page.add_init_script(f"({_SOCKET})({json.dumps(state)}, {json.dumps(targets)})")
 
     def change(self, *rows: Row) -> None:
         """Rows as they are now; those not named stay."""
-        changed = {row["id"]: dict(row) for row in rows}
-        self._rows.update(changed)
-        self._seq += 1
-        self._send({"topic": "runs", "seq": self._seq, "set": changed, "gone": []})
-
-    def _send(self, form: Mapping[str, Any]) -> None:
-        assert self._socket is not None, "the page has not connected"
-        self._socket.send(json.dumps(form))
+        self._page.evaluate("set => window.gpuwFeed.change(set)", {row["id"]: row for row in rows})
 
 
 def each_state(now: float | None = None) -> list[Row]:

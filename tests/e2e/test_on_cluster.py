@@ -1,0 +1,135 @@
+"""JupyterLab on a real Kubernetes: what waits says why and is stopped, sessions come from the form, logs are read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.cluster.fixtures import RESTRICTED
+from tests.cluster.handle import Cluster
+from tests.cluster.shell import until
+from tests.e2e import browser
+from tests.e2e.browser import picture
+from tests.e2e.lab import jupyterlab
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240, func_only=True)]
+
+NOWHERE = "%%gpu --image registry.invalid/team/train:2.7.1\n1 + 1"
+COUNTED = """%%gpu --detach --name counted
+for number in range(2000):
+    print("line", number)
+"""
+USED = "%%gpu --session explore\nimport os; print('on', os.path.exists('/var/run/secrets'))"
+
+
+@pytest.fixture(scope="module")
+def namespace(own_state: None, cluster: Cluster) -> Iterator[str]:
+    """A namespace in which JupyterLab, its kernels and the server's extension find themselves."""
+    with cluster.namespace("browser", labels=RESTRICTED) as name:
+        before = dict(os.environ)
+        os.environ.update(
+            {
+                "KUBECONFIG": str(cluster.kubeconfig),
+                "GPU_WORKBENCH_BACKEND": "kubernetes",
+                "GPU_WORKBENCH_NAMESPACE": name,
+                "JUPYTER_IMAGE_SPEC": cluster.images.worker,
+            }
+        )
+        try:
+            yield name
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+@pytest.fixture(scope="module")
+def page(namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    if browser.chromium() is None:
+        pytest.skip("there is no chromium here; apt-get install chromium")
+    folder = tmp_path_factory.mktemp("cluster")
+    with jupyterlab(folder) as lab:
+        lab.write(
+            "cluster.ipynb",
+            browser.notebook_of("%load_ext gpu_workbench", NOWHERE, COUNTED, USED),
+            trusted=True,
+        )
+        with browser.browser(lab, folder) as started, browser.page(started, width=1250) as page:
+            browser.open_notebook(page, lab, "cluster.ipynb")
+            page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-runs')")
+            run(page, 0)
+            yield page
+
+
+def run(page: Page, cell: int) -> None:
+    """Begin a cell; what it does is awaited where it shows."""
+    page.evaluate(
+        """async cell => {
+            jupyterapp.shell.currentWidget.content.activeCellIndex = cell;
+            void jupyterapp.commands.execute('notebook:run-cell');
+        }""",
+        cell,
+    )
+
+
+def card(page: Page) -> Locator:
+    return page.locator(".jp-Notebook .gpuw-Card")
+
+
+def row(page: Page, name: str) -> Locator:
+    return page.locator(".gpuw-Panel .gpuw-Row").filter(has_text=name)
+
+
+def form(page: Page) -> Locator:
+    return page.get_by_role("region", name="New session")
+
+
+def test_what_waits_for_an_image_says_why_and_is_stopped_from_the_panel(
+    page: Page, cluster: Cluster, namespace: str
+) -> None:
+    run(page, 1)
+    expect(card(page)).to_contain_text("registry.invalid/team/train:2.7.1 cannot be pulled", timeout=90_000)
+    expect(row(page, "default")).to_contain_text("cannot be pulled", timeout=30_000)
+    picture(page, "cluster-image")
+    page.get_by_role("button", name="Stop default").click()
+    expect(page.locator(".gpuw-Panel .gpuw-Group:visible").first).to_have_text("Today · 1", timeout=60_000)
+    expect(page.locator(".jp-Notebook .jp-OutputArea").nth(1)).to_contain_text("stopped", timeout=60_000)
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    until("the pod to go", 60, lambda: not cluster.api.call("GET", pods)["items"], log="kubelet")
+    picture(page, "cluster-stopped")
+
+
+def test_the_log_of_a_detached_run_is_read(page: Page) -> None:
+    run(page, 2)
+    expect(row(page, "counted")).to_be_visible(timeout=60_000)
+    page.locator(".gpuw-Panel").get_by_role("button", name="counted", exact=True).click()
+    document = page.locator(".gpuw-Document:visible")
+    expect(document.locator(".gpuw-LogLines")).to_have_text("2,000 lines", timeout=90_000)
+    expect(document.locator(".gpuw-LogRow").last).to_have_text("line 1999")
+    expect(document.locator(".gpuw-Card")).to_contain_text("Succeeded", timeout=60_000)
+    picture(page, "cluster-log")
+
+
+def test_a_session_of_the_form_has_a_gpu_and_a_notebook_uses_it(page: Page) -> None:
+    page.get_by_role("button", name="+ New").click()
+    form(page).get_by_label("Name").fill("explore")
+    form(page).get_by_label("GPUs", exact=True).fill("1")
+    form(page).get_by_role("button", name="Start").click()
+    expect(form(page)).to_contain_text("%%gpu --session explore", timeout=60_000)
+    expect(row(page, "explore")).to_contain_text("idle", timeout=90_000)
+    expect(page.locator(".gpuw-Panel .gpuw-Capacity")).to_contain_text("1 mine", timeout=60_000)
+    picture(page, "cluster-form")
+    form(page).get_by_role("button", name="Close").click()
+    page.get_by_role("tab", name="cluster.ipynb").click()
+    run(page, 3)
+    written = page.locator(".jp-Notebook .jp-OutputArea")
+    expect(written.filter(has_text="which any notebook may use").first).to_be_visible(timeout=60_000)
+    expect(written.filter(has_text="on ").first).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Stop explore").click()
+    expect(page.locator(".gpuw-Panel .gpuw-Group:visible").first).to_have_text("Today · 3", timeout=60_000)
+
+
+def test_nothing_was_complained_of(page: Page) -> None:
+    assert not page.complaints, page.complaints  # type: ignore[attr-defined]
