@@ -14,6 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
+from gpu_workbench.app.portal import portal
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.backends.local.backend import LocalBackend
 from gpu_workbench.core.events import GpuSampled
@@ -84,7 +85,7 @@ def _samples(place: Place, *, seconds: int) -> list[float]:
             page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
             page.wait_for_selector(".jp-Notebook .gpuw-Charts", timeout=60_000)
             page.evaluate(_NOTE_CHANGES)
-            taken = asyncio.run(_journal(place.folder / "state" / "local", seconds))
+            taken = portal.call(_journal, place.folder / "state" / "local", seconds)
             drawn = page.evaluate("() => window.seen")
         subprocess.run([sys.executable, "-m", "gpu_workbench.surfaces.cli", "stop", "--all"], check=True)
     return list(_pair(taken, drawn))
