@@ -122,6 +122,7 @@ class TopicSocket(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, Jupyt
                 self._news.clear()
                 for topic in self._outbox.due(clock()):
                     await self._send_topic(topic, clock())
+                    await asyncio.sleep(0)  # requests that came meanwhile do not wait for the other topics
                 with contextlib.suppress(asyncio.TimeoutError):
                     await within(self._news.wait(), self._outbox.wait(clock()))
         except WebSocketClosedError:
