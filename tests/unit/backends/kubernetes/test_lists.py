@@ -90,3 +90,33 @@ async def test_what_is_not_wanted_is_not_kept():
     assert await lists.list(PODS, kept=Kept("one", lambda item: item["a"] == 1)) == ({"a": 1},)
     assert await lists.list(PODS, kept=Kept("two", lambda item: item["a"] == 2)) == ({"a": 2},)
     assert server.reads == 2
+
+
+def node(name, *, gpus, beat):
+    condition = {"type": "Ready", "status": "True", "lastHeartbeatTime": beat}
+    return {
+        "metadata": {"uid": name, "resourceVersion": beat, "managedFields": [beat]},
+        "status": {"allocatable": {"nvidia.com/gpu": gpus}, "conditions": [condition]},
+    }
+
+
+async def test_what_has_not_changed_is_the_very_object_that_it_was(clock):
+    passed = await clock()
+    server = Server([node("a", gpus="8", beat="1"), node("b", gpus="8", beat="1")])
+    lists = Lists(server)
+    first = await lists.list(NODES)
+
+    server.items = [node("a", gpus="8", beat="2"), node("b", gpus="8", beat="2")]
+    passed[0] += FRESH + 1
+    assert await lists.list(NODES) is first, "nodes say every few seconds that they are there"
+
+    server.fails = True
+    passed[0] += FRESH + 1
+    with pytest.raises(Unreachable):
+        await lists.list(NODES)
+    server.fails = False
+    server.items = [node("a", gpus="8", beat="3"), node("b", gpus="7", beat="3")]
+    changed = await lists.list(NODES)
+    assert changed[0] is first[0]
+    assert changed[1] == server.items[1]
+    assert server.reads == 4

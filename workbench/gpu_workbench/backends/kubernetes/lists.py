@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gpu_workbench.backends.kubernetes.client import ApiClient
 from gpu_workbench.backends.kubernetes.resources import Resource
+from gpu_workbench.core.objects import member, members, uid_of
 from gpu_workbench.core.wire import JsonObject
 
 FRESH = 5.0
@@ -16,6 +17,9 @@ FRESH = 5.0
 
 FRESH_EACH = 0.01
 """Seconds for each object that was read, where that is longer: on a large cluster reading is not all that is done."""
+
+KEPT = 60.0
+"""Seconds for which a list that is not fresh any more is kept, to tell whether the next one is another."""
 
 _Key = tuple[str, str, str, str]
 
@@ -35,12 +39,22 @@ class Kept:
 
 @dataclass
 class _Read:
+    before: tuple[JsonObject, ...] = ()
     task: asyncio.Task[tuple[JsonObject, ...]] | None = None
     until: float = math.inf
+
+    @property
+    def items(self) -> tuple[JsonObject, ...]:
+        """What was read last."""
+        task = self.task
+        read = task is not None and task.done() and not task.cancelled() and task.exception() is None
+        return task.result() if task is not None and read else self.before
 
 
 class Lists:
     """Lists of objects, each read anew only after a while. What fails is asked for again at once.
+
+    An object that has not changed is given as the very object it was before: whoever compares is done at once.
 
     Args:
         client: Whom to ask.
@@ -72,18 +86,18 @@ class Lists:
             PermissionDenied, Unreachable, Throttled, NotFound (no such API).
         """
         key = (resource.path(namespace=namespace), labels, fields, kept.name if kept else "")
-        self._forget()
+        now = asyncio.get_running_loop().time()
+        self._forget(now)
         read = self._reads.get(key)
-        if read is None:
-            read = self._reads[key] = _Read()
+        if read is None or read.until <= now:
+            read = self._reads[key] = _Read(read.items if read else ())
             listing = self._read(read, resource, kept, namespace=namespace, labels=labels, fields=fields)
             read.task = asyncio.create_task(listing)
         assert read.task is not None
         return await asyncio.shield(read.task)
 
-    def _forget(self) -> None:
-        now = asyncio.get_running_loop().time()
-        self._reads = {key: read for key, read in self._reads.items() if read.until > now}
+    def _forget(self, now: float) -> None:
+        self._reads = {key: read for key, read in self._reads.items() if read.until + KEPT > now}
 
     async def _read(
         self, read: _Read, resource: Resource, kept: Kept | None, **scope: str
@@ -91,7 +105,35 @@ class Lists:
         try:
             items = (await self._client.list(resource, **scope)).items
         except BaseException:
-            read.until = 0.0
+            read.until = asyncio.get_running_loop().time()
             raise
         read.until = asyncio.get_running_loop().time() + max(FRESH, FRESH_EACH * len(items))
-        return items if kept is None else tuple(filter(kept.test, items))
+        wanted = items if kept is None else tuple(filter(kept.test, items))
+        return _same_where_same(wanted, read.before)
+
+
+def _same_where_same(items: tuple[JsonObject, ...], before: tuple[JsonObject, ...]) -> tuple[JsonObject, ...]:
+    """The items, each as the object it was before where nothing in it has changed but what always does."""
+    known = {uid_of(item): item for item in before}
+    found = tuple(
+        old if (old := known.get(uid_of(item))) is not None and _steady(old) == _steady(item) else item
+        for item in items
+    )
+    return before if found == before else found
+
+
+def _steady(item: JsonObject) -> JsonObject:
+    """An object without what changes every few seconds though nothing has happened: a node says that it is there."""
+    metadata, status = member(item, "metadata"), member(item, "status")
+    unsteady = ("resourceVersion", "managedFields")
+    told: JsonObject = {
+        "metadata": {name: value for name, value in metadata.items() if name not in unsteady},
+        "status": {
+            **status,
+            "conditions": [
+                {name: value for name, value in condition.items() if name != "lastHeartbeatTime"}
+                for condition in members(status, "conditions")
+            ],
+        },
+    }
+    return {**item, **told}
