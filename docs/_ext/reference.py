@@ -170,6 +170,21 @@ def _jupyter_event(path: Path) -> str:
     return f"## {form['title']}\n\n`{form['$id']}`\n\n{form['description']}\n{members}"
 
 
+def state_pictures() -> str:
+    """Each state of a run as JupyterLab shows it, in the theme of whoever reads."""
+    images = Path(__file__).parents[1] / "images" / "states"
+    titles: dict[str, str] = json.loads((images / "states.json").read_text())
+    return "\n\n".join(_state(title, name) for title, name in titles.items())
+
+
+def _state(title: str, name: str) -> str:
+    pictures = [
+        f"```{{image}} ../images/states/{name}-{theme}.png\n:class: only-{theme}\n:alt: {title}\n```"
+        for theme in ("light", "dark")
+    ]
+    return "\n\n".join([f"## {title[0].upper()}{title[1:]}", *pictures])
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "errors": error_tree,
     "events": event_list,
@@ -183,6 +198,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "jupyter-events": jupyter_events,
     "profile-keys": profile_keys,
     "profile-schema": profile_schema,
+    "states": state_pictures,
 }
 
 

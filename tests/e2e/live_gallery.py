@@ -1,8 +1,6 @@
 """Renders the states of the live view in a real JupyterLab with our extension, and takes pictures of them.
 
-    python -m tests.e2e.live_gallery OUTDIR [--docs]
-
-``--docs`` writes the pictures that the documentation shows.
+python -m tests.e2e.live_gallery OUTDIR
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from gpu_workbench.core.wire import JsonObject, encode_fields
@@ -27,9 +24,6 @@ from tests.e2e import browser
 from tests.e2e.lab import jupyterlab
 from tests.e2e.view_gallery import notebook
 from tests.unit.surfaces.view.states import State, states
-
-DOCS = Path(__file__).parents[2] / "docs" / "images"
-SHOWN_IN_DOCS = ("in a queue", "running, 2 nodes of 8 GPUs", "failed on one of 8 ranks", "done")
 
 THEMES = {
     "light": "JupyterLab Light",
@@ -48,20 +42,12 @@ def main(arguments: Sequence[str]) -> None:
     """Take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("outdir", type=Path)
-    parser.add_argument("--docs", action="store_true", help="write the documentation's pictures, too")
     asked = parser.parse_args(arguments)
     asked.outdir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name, gallery(Path(name), states()) as shown:
         for theme in THEMES:
             shown.wear(theme)
             shown.whole(asked.outdir / f"gallery-{theme}.png")
-    if asked.docs:
-        chosen = [one for one in states() if one.title in SHOWN_IN_DOCS]
-        with tempfile.TemporaryDirectory() as name, gallery(Path(name), chosen, titles=False) as shown:
-            for theme in ("light", "dark"):
-                shown.wear(theme)
-                shown.whole(DOCS / f"live-{theme}.png")
-                smaller(DOCS / f"live-{theme}.png")
 
 
 class Said:
@@ -179,12 +165,6 @@ def gallery(folder: Path, shown: Sequence[State], *, titles: bool = True) -> Ite
             browser.open_notebook(page, lab, "gallery.ipynb", kernel=False)
             page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
             yield Gallery(page, said, shown)
-
-
-def smaller(picture: Path) -> None:
-    """With a palette it is a third of the size."""
-    with Image.open(picture) as opened:
-        opened.convert("RGB").quantize(256, kmeans=3).save(picture, optimize=True)
 
 
 def numbered(shown: Sequence[State]) -> list[State]:

@@ -14,8 +14,31 @@ Row = Mapping[str, Any]
 _WAVE = (62, 71, 74, 70, 78, 82, 80, 77, 81, 84, 79, 83, 86, 82, 85, 88, 84, 87, 90, 86, 88, 91, 87, 89)
 
 
-_SOCKET = """(rows, targets) => {
-  const first = {runs: rows, targets};
+_CAPACITY = {
+    "namespace": "team-a",
+    "kinds": [
+        {
+            "name": "H200 141 GiB",
+            "resource": "nvidia.com/gpu",
+            "total": 32,
+            "mine": 20,
+            "others": 8,
+            "free": 4,
+        },
+        {
+            "name": "SIMULATED",
+            "resource": "nvidia.com/gpu",
+            "total": 4,
+            "mine": 1,
+            "others": 0,
+            "free": 3,
+            "simulated": True,
+        },
+    ],
+    "waiting": [{"name": "GPUs", "mine": 8, "others": 16}],
+}
+
+_SOCKET = """(first) => {
   class Feed {
     constructor() {
       window.gpuwFeed = this;
@@ -54,9 +77,13 @@ class Feed:
 
     def __init__(self, page: Page, rows: Iterable[Row] = ()) -> None:
         self._page = page
-        state = json.dumps({row["id"]: row for row in rows})
-        targets = json.dumps({"local": {"name": "local"}})
-        page.add_init_script(f"({_SOCKET})({json.dumps(state)}, {json.dumps(targets)})")
+        first = {
+            "runs": {row["id"]: row for row in rows},
+            "targets": {"kubernetes": {"name": "kubernetes"}},
+            "capacity": {"kubernetes": {"name": "kubernetes", "capacity": _CAPACITY}},
+        }
+        texts = {topic: json.dumps(state) for topic, state in first.items()}
+        page.add_init_script(f"({_SOCKET})({json.dumps(texts)})")
 
     def change(self, *rows: Row) -> None:
         """Rows as they are now; those not named stay."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from playwright.sync_api import expect
 
 from gpu_workbench.surfaces.view import Snapshot
 from tests.e2e import browser
+from tests.e2e.docs_pictures import INDEX
 from tests.e2e.live_gallery import THEMES, Gallery, gallery
 from tests.unit.surfaces.view.states import states
 
@@ -158,3 +160,17 @@ def _found(shown: Gallery, title: str) -> Snapshot:
 
 def _answering(found: Snapshot, answer: str) -> Snapshot:
     return replace(found, snapshot=replace(found.snapshot, answer=answer))
+
+
+def test_each_state_is_in_the_documentation() -> None:
+    titles: dict[str, str] = json.loads(INDEX.read_text())
+    assert list(titles) == [one.title for one in states()], (
+        "take them anew: python -m tests.e2e.docs_pictures"
+    )
+    missing = [
+        name
+        for name in titles.values()
+        for theme in ("light", "dark")
+        if not (INDEX.parent / f"{name}-{theme}.png").exists()
+    ]
+    assert missing == []

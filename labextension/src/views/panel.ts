@@ -200,7 +200,11 @@ export class RunsPanel extends Widget {
       return trans.__('Looking…');
     }
     if (all === 0) {
-      return trans.__('Nothing has run yet. Write %1 over a cell', '%%gpu');
+      return trans.__(
+        'Nothing has run yet. Write %1 over a cell, or press GPU above a notebook. %2 says what there is to run on',
+        '%%gpu',
+        '%gpu doctor'
+      );
     }
     return found === 0 ? trans.__('Nothing goes by that') : '';
   }
