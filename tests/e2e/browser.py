@@ -83,6 +83,19 @@ def open_notebook(opened: Page, lab: Lab, path: str, *, dark: bool = False, kern
     opened.wait_for_selector(f"body[data-jp-theme-light={str(not dark).lower()}]", state="attached")
 
 
+@contextlib.contextmanager
+def notebook_page(lab: Lab, folder: Path, path: str) -> Iterator[Page]:
+    """A notebook, open in a page of a browser of its own, wide enough for the panel beside it.
+
+    Args:
+        folder: For what the browser needs.
+        path: Of the notebook.
+    """
+    with browser(lab, folder) as started, page(started, width=1250) as opened:
+        open_notebook(opened, lab, path)
+        yield opened
+
+
 def run_all(opened: Page) -> None:
     """Run every cell, and wait for the last to end."""
     opened.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")

@@ -18,15 +18,21 @@ if TYPE_CHECKING:
     from tests.e2e.lab import Lab
 
 
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A JupyterLab of its own, with empty settings and without our extension."""
+@pytest.fixture(scope="session", autouse=True)
+def _with_a_browser() -> None:
+    """Nothing here can be looked at without one."""
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     from tests.e2e import browser
-    from tests.e2e.lab import jupyterlab
 
     if browser.chromium() is None:
         pytest.skip("there is no chromium here; apt-get install chromium")
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A JupyterLab of its own, with empty settings and without our extension."""
+    from tests.e2e.lab import jupyterlab
+
     with jupyterlab(tmp_path_factory.mktemp("lab"), live=False) as started:
         yield started
 

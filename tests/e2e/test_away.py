@@ -26,8 +26,6 @@ for step in range(3000):
 
 @pytest.fixture(scope="module")
 def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    if browser.chromium() is None:
-        pytest.skip("there is no chromium here; apt-get install chromium")
     with jupyterlab(tmp_path_factory.mktemp("away")) as started:
         made = browser.notebook_of("%load_ext gpu_workbench", STEPS)
         started.write("away.ipynb", made, trusted=True)
@@ -36,9 +34,7 @@ def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 @pytest.fixture(scope="module")
 def page(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    folder = tmp_path_factory.mktemp("browser")
-    with browser.browser(lab, folder) as started, browser.page(started, width=1250) as page:
-        browser.open_notebook(page, lab, "away.ipynb")
+    with browser.notebook_page(lab, tmp_path_factory.mktemp("browser"), "away.ipynb") as page:
         page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-runs')")
         page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
         yield page

@@ -25,8 +25,6 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def page(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A notebook whose cell holds one of four GPUs; somebody's process is on another one."""
-    if browser.chromium() is None:
-        pytest.skip("there is no chromium here; apt-get install chromium")
     folder = tmp_path_factory.mktemp("capacity")
     nvml.build(folder / "nvml")
     devices = {
@@ -38,8 +36,7 @@ def page(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with jupyterlab(folder) as lab:
         made = browser.notebook_of("%load_ext gpu_workbench", "%%gpu --gpus 1\n6 * 7")
         lab.write("capacity.ipynb", made, trusted=True)
-        with browser.browser(lab, folder) as started, browser.page(started, width=1250) as page:
-            browser.open_notebook(page, lab, "capacity.ipynb")
+        with browser.notebook_page(lab, folder, "capacity.ipynb") as page:
             page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-runs')")
             yield page
 

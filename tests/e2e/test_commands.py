@@ -41,8 +41,6 @@ launch_new_instance()
 
 @pytest.fixture(scope="module")
 def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    if browser.chromium() is None:
-        pytest.skip("there is no chromium here; apt-get install chromium")
     ours = {"@gpu-workbench/labextension/settings": {"notifyAfter": SECONDS / 60}}
     with jupyterlab(tmp_path_factory.mktemp("commands"), settings=ours) as started:
         write(started, "explore.ipynb", "# Explore", "print('from', 6 * 7)", "%%time\n1")

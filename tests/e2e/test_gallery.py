@@ -39,9 +39,6 @@ RUN = {"light": "rgb(0, 108, 171)", "dark": "rgb(86, 180, 233)", "contrast": "rg
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
-    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if browser.chromium() is None:
-        pytest.skip("there is no chromium here; apt-get install chromium")
     with gallery(tmp_path_factory.mktemp("gallery"), states()) as found:
         yield found
 

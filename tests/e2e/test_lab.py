@@ -32,8 +32,6 @@ EXAMPLE = ROOT / "examples" / "01-first-cell.ipynb"
 @pytest.fixture(scope="module")
 def page(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """The first example, open in a JupyterLab and a browser of its own."""
-    if browser.chromium() is None:
-        pytest.skip("there is no chromium here; apt-get install chromium")
     folder = tmp_path_factory.mktemp("first")
     with (
         jupyterlab(folder) as lab,

@@ -38,8 +38,6 @@ for step in bar:
 
 @pytest.fixture(scope="module")
 def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    if browser.chromium() is None:
-        pytest.skip("there is no chromium here; apt-get install chromium")
     script = tmp_path_factory.mktemp("script") / "many.py"
     script.write_text(MANY)
     program = Path(sys.executable).with_name("gpu-workbench")  # no notebook is to hold a million lines
@@ -52,9 +50,7 @@ def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 @pytest.fixture(scope="module")
 def page(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    folder = tmp_path_factory.mktemp("browser")
-    with browser.browser(lab, folder) as started, browser.page(started, width=1250) as page:
-        browser.open_notebook(page, lab, "log.ipynb")
+    with browser.notebook_page(lab, tmp_path_factory.mktemp("browser"), "log.ipynb") as page:
         page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
         yield page
 

@@ -19,8 +19,6 @@ ITS_OWN = ("reading 'schema'", "[yjs#509]", "is duplicated")
 @pytest.fixture(scope="module")
 def page(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A notebook in Notebook 7."""
-    if browser.chromium() is None:
-        pytest.skip("there is no chromium here; apt-get install chromium")
     pytest.importorskip("notebook", reason="Notebook 7 is not installed")
     folder = tmp_path_factory.mktemp("notebook")
     with (

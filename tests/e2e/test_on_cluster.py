@@ -47,8 +47,6 @@ def namespace(own_state: None, cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def page(namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    if browser.chromium() is None:
-        pytest.skip("there is no chromium here; apt-get install chromium")
     folder = tmp_path_factory.mktemp("cluster")
     with jupyterlab(folder) as lab:
         lab.write(
@@ -56,8 +54,7 @@ def page(namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
             browser.notebook_of("%load_ext gpu_workbench", NOWHERE, COUNTED, USED),
             trusted=True,
         )
-        with browser.browser(lab, folder) as started, browser.page(started, width=1250) as page:
-            browser.open_notebook(page, lab, "cluster.ipynb")
+        with browser.notebook_page(lab, folder, "cluster.ipynb") as page:
             page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-runs')")
             run(page, 0)
             yield page

@@ -24,8 +24,6 @@ FOCUSED = "() => document.activeElement.textContent"
 
 @pytest.fixture(scope="module")
 def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    if browser.chromium() is None:
-        pytest.skip("there is no chromium here; apt-get install chromium")
     with jupyterlab(tmp_path_factory.mktemp("panel")) as started:
         made = browser.notebook_of("%%gpu\ntrain(model)")
         started.write("explore.ipynb", made, trusted=True)

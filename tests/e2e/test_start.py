@@ -25,8 +25,6 @@ profiles:
 
 @pytest.fixture(scope="module")
 def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    if browser.chromium() is None:
-        pytest.skip("there is no chromium here; apt-get install chromium")
     with jupyterlab(tmp_path_factory.mktemp("start")) as started:
         (started.root / "gpu-workbench.yaml").write_text(PROFILES)
         (started.root / "study").mkdir()
@@ -40,9 +38,7 @@ def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 @pytest.fixture(scope="module")
 def page(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    folder = tmp_path_factory.mktemp("browser")
-    with browser.browser(lab, folder) as started, browser.page(started, width=1250) as page:
-        browser.open_notebook(page, lab, "study/use.ipynb")
+    with browser.notebook_page(lab, tmp_path_factory.mktemp("browser"), "study/use.ipynb") as page:
         page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-runs')")
         yield page
 

@@ -43,8 +43,6 @@ def lines(page: Page) -> list[str]:
 
 @pytest.fixture
 def lab(own_state: None, tmp_path: Path) -> Iterator[Lab]:
-    if browser.chromium() is None:
-        pytest.skip("there is no chromium here; apt-get install chromium")
     with jupyterlab(tmp_path) as started:
         made = browser.notebook_of("%load_ext gpu_workbench", STEPS)
         started.write("one.ipynb", made, trusted=True)

@@ -27,8 +27,6 @@ ENABLE = "jupyter server extension enable gpu_workbench"
 @pytest.fixture(scope="module")
 def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A JupyterLab with our extension whose server has none."""
-    if browser.chromium() is None:
-        pytest.skip("there is no chromium here; apt-get install chromium")
     with jupyterlab(tmp_path_factory.mktemp("versions"), server=False) as started:
         write(started, "running.ipynb", package=__version__)
         write(started, "newer.ipynb", version=2, package="9.1.0")
