@@ -10,7 +10,7 @@ from typing import Any
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
 
 from tests.e2e.lab import Lab
 
@@ -29,6 +29,23 @@ def chromium() -> str | None:
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+_begun: list[Playwright] = []
+
+
+@contextlib.contextmanager
+def playing() -> Iterator[Playwright]:
+    """Playwright, of which a thread can have one at a time: all that happens meanwhile uses this one."""
+    if _begun:
+        yield _begun[0]
+        return
+    with sync_playwright() as begun:
+        _begun.append(begun)
+        try:
+            yield begun
+        finally:
+            _begun.clear()
+
+
 @contextlib.contextmanager
 def browser(lab: Lab, folder: Path) -> Iterator[Browser]:
     """Debian's Chromium, in a network from which that server can be reached; playwright ends it."""
@@ -40,7 +57,7 @@ def browser(lab: Lab, folder: Path) -> Iterator[Browser]:
         wrapper.write_text(f'#!/bin/sh\nexec nsenter -t {lab.way.namespace} -n "{program}" "$@"\n')
         wrapper.chmod(0o755)
         program = str(wrapper)
-    with sync_playwright() as play:
+    with playing() as play:
         started = play.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         try:
             yield started

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _with_a_browser() -> None:
+def _with_a_browser() -> Iterator[None]:
     """Nothing here can be looked at without one."""
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     from tests.e2e import browser
 
     if browser.chromium() is None:
         pytest.skip("there is no chromium here; apt-get install chromium")
+    with browser.playing():
+        yield
 
 
 @pytest.fixture(scope="session")
