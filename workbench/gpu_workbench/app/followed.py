@@ -104,6 +104,11 @@ class Followed:
         else:
             await self.subscription.settle(_SETTLE)
 
+    async def kept(self) -> None:
+        """Of one that is over wait, a moment at most, until what was seen of it is recorded: its agent tells it no more."""
+        if self.subscription.over:
+            await asyncio.wait(self._tasks[:1], timeout=_SETTLE)
+
     async def vanish(self) -> None:
         """It is listed no longer: keep what was seen of it."""
         await asyncio.wait(self._tasks, timeout=_VANISH)

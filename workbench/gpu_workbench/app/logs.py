@@ -135,7 +135,9 @@ async def _printed(subscription: Subscription, after: Cursor) -> Page:
     begin = after.n if after.epoch == CONTAINER else 0
     pieces = []
     if text and begin == 0:
-        pieces.append(Piece(Remark("The journal went with its agent; this is what the container printed")))
+        before = " before all of it was read" if after.n else ""
+        what = f"The journal went with its agent{before}; this is all that the container printed"
+        pieces.append(Piece(Remark(what)))
     part = text[begin : begin + PAGE]
     if part:
         pieces.append(

@@ -88,6 +88,7 @@ class _Reading(Endpoint):
             RunNotFound: there is no such run in it.
         """
         subscription = followed.subscription if after.n else await followed.whole()
+        await followed.kept()
         if run and not after.n and subscription.heard and run not in subscription.workload.runs:
             raise RunNotFound(f"There is no run {run!r} in {followed.handle.id}")
         return subscription, await self._hub.logs.page(subscription, run, after)
