@@ -96,7 +96,9 @@ def test_what_waits_for_an_image_says_why_and_is_stopped_from_the_panel(
     picture(page, "cluster-image")
     page.get_by_role("button", name="Stop default").click()
     expect(page.locator(".gpuw-Panel .gpuw-Group:visible").first).to_have_text("Today · 1", timeout=60_000)
-    expect(page.locator(".jp-Notebook .jp-OutputArea").nth(1)).to_contain_text(re.compile("stopped", re.I), timeout=60_000)
+    expect(page.locator(".jp-Notebook .jp-OutputArea").nth(1)).to_contain_text(
+        re.compile("stopped", re.I), timeout=60_000
+    )
     pods = f"/api/v1/namespaces/{namespace}/pods"
     until("the pod to go", 60, lambda: not cluster.api.call("GET", pods)["items"], log="kubelet")
     picture(page, "cluster-stopped")
