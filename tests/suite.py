@@ -203,11 +203,11 @@ def read(report: Path, *, group: str, status: int, seconds: float) -> Outcome:
         group,
         status,
         seconds,
-        passed,
-        counts["failures"],
-        counts["errors"],
-        counts["skipped"],
-        tuple(reasons),
+        passed=passed,
+        failed=counts["failures"],
+        errors=counts["errors"],
+        skipped=counts["skipped"],
+        reasons=tuple(reasons),
     )
 
 

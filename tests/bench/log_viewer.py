@@ -163,11 +163,11 @@ def _look(page: Page, found: _Found, workload: str, go: Path, done: Path, *, las
     seen = page.evaluate(_SEEN, last)
     found.behind.append(seen - float(done.read_text()))
     page.evaluate(_CLOSE)
-    before = _heap(page)
+    before = browser.heap(page)
     began = time.time()
     page.evaluate(_OPEN, {"workload": workload})
     found.opened.append(page.evaluate(_SEEN, last) - began)
-    found.heap.append(_heap(page) - before)
+    found.heap.append(browser.heap(page) - before)
     found.tasks.append(_longest(page, ".gpuw-Document .gpuw-LogScroller"))
     found.search.append(page.evaluate(_SEARCH, middle))
     link = page.locator(".gpuw-Document a[download]").get_attribute("href")
@@ -180,15 +180,6 @@ def _longest(page: Page, scroller: str) -> float:
     """Milliseconds of the longest task while it is scrolled through; what is not long counts as the longest that is not."""
     said: dict[str, Any] = page.evaluate(_SCROLL, [scroller, STEPS])
     return float(max(said["long"], default=min(LONG, max(said["pauses"]))))
-
-
-def _heap(page: Page) -> float:
-    """Megabytes that are still used after a collection."""
-    session = page.context.new_cdp_session(page)
-    session.send("HeapProfiler.collectGarbage")
-    used = session.send("Runtime.getHeapUsage")["usedSize"]
-    session.detach()
-    return float(used) / 1e6
 
 
 def _run(script: Path, go: Path, done: Path, *, name: str) -> None:

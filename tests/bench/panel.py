@@ -105,25 +105,17 @@ def _heap(page: Page) -> Figure:
     """What the page keeps after as many messages as come in half an hour, over what it kept after those of a minute."""
     changed = {row["id"]: row for row in many(CHANGING)}
     page.evaluate(_UPDATES, [changed, 60])
-    before = _kept(page)
+    before = browser.heap(page)
     page.evaluate(_UPDATES, [changed, 1800])
     return Figure(
         f"heap after half an hour, in which {CHANGING} change each second",
         "MB",
-        [_kept(page)],
+        [browser.heap(page)],
         baseline=[before],
         against="the same page half an hour before",
         target=Target(1.05, of="ratio"),
         note="1,800 messages as fast as they are drawn",
     )
-
-
-def _kept(page: Page) -> float:
-    devtools = page.context.new_cdp_session(page)
-    devtools.send("HeapProfiler.collectGarbage")
-    used = devtools.send("Runtime.getHeapUsage")["usedSize"]
-    devtools.detach()
-    return float(used) / 1e6
 
 
 def _longest(page: Page, when: str) -> Figure:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gpu_workbench.app.board import Board, Target
+from gpu_workbench.app.board import Board, Followed, Target
 from gpu_workbench.backends.protocol import Listed
 from gpu_workbench.core.errors import RunNotFound, Unreachable
 from gpu_workbench.core.model import Phase
@@ -101,7 +101,7 @@ async def test_workloads_come_change_and_end_and_are_read_once_then(place: Place
         assert followed.version > before
         assert handle.id in seen.told
         await seen.until(lambda: followed.subscription.over)
-    await asyncio.wait_for(_closed(board), LIMIT)
+    await asyncio.wait_for(_closed(board, followed), LIMIT)
     with looking(board) as later:
         again = await board.find(handle.id)
         await later.until(lambda: again.version > 0)
@@ -148,12 +148,10 @@ async def test_nothing_is_asked_while_nobody_looks(place: Place, board: Board) -
     handle = await place.backend().start(place.spec())
     with looking(board):
         followed = await board.find(handle.id)
-    await asyncio.wait_for(_closed(board), LIMIT)
-    while not followed.subscription._closed:
-        await asyncio.sleep(0.01)
+    await asyncio.wait_for(_closed(board, followed), LIMIT)
     await place.backend().stop(handle)
 
 
-async def _closed(board: Board) -> None:
-    while board.workloads:
+async def _closed(board: Board, followed: Followed) -> None:
+    while board.workloads or not followed.subscription._closed:
         await asyncio.sleep(0.01)

@@ -115,6 +115,26 @@ def here(tmp_path: Path) -> Iterator[Place]:
     asyncio.run(made.close())
 
 
+BEGUN = {
+    "script": "%gpu run count.py --gpus 0 --name counted",
+    "session": "import gpu_workbench as gw\ngw.session('counted', gpus=0).run(open('count.py').read())",
+    "awaited": "from gpu_workbench import aio\n"
+    "await (await aio.session('counted', gpus=0)).run(open('count.py').read())",
+}
+
+
+@pytest.mark.parametrize("begun", BEGUN.values(), ids=BEGUN)
+def test_however_a_run_was_begun_it_goes_on_when_the_kernel_is_shut_down(here: Place, begun: str) -> None:
+    steps = 150
+    (here.folder / "count.py").write_text(counting(steps).partition("\n")[2])
+    with kernel(here) as first:
+        until_shown(first, first.begin(begun), "line 20\n")
+        shut_down(first)
+    with kernel(here) as second:
+        assert second.check("%gpu attach counted").stream().splitlines() == lines(steps)
+        second.check("%gpu stop --all")
+
+
 def test_two_notebooks_in_one_session_take_turns_and_see_who_is_before(here: Place) -> None:
     gate = here.folder / "go"
     waiting = f"import os, time\nprint('in', flush=True)\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.05)\n"

@@ -18,6 +18,7 @@ PICTURES = Path(__file__).resolve().parents[2] / "build" / "pictures"
 """What tests keep of what a person would see, to be looked at."""
 
 _PYTHON = {"name": "python3", "display_name": "Python 3", "language": "python"}
+
 KERNEL_READY = """() => {
   const k = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
   return k?.connectionStatus === 'connected' && k?.status === 'idle';
@@ -129,3 +130,12 @@ def picture(opened: Page, name: str) -> None:
     """Keep what a person would see, to be looked at."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     opened.screenshot(path=PICTURES / f"{name}.png")
+
+
+def heap(opened: Page) -> float:
+    """Megabytes that the page's scripts still use after a collection."""
+    session = opened.context.new_cdp_session(opened)
+    session.send("HeapProfiler.collectGarbage")
+    used = session.send("Runtime.getHeapUsage")["usedSize"]
+    session.detach()
+    return float(used) / 1e6

@@ -42,6 +42,7 @@ class Lab:
         env: Its environment.
         folder: Of its log and its data; notebooks are in ``work`` below it.
         way: How a browser reaches it.
+        application: ``jupyterlab`` or ``notebook``.
     """
 
     def __init__(

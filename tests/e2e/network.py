@@ -69,7 +69,7 @@ class Way:
 
     async def _set(self, *, cut: bool) -> None:
         self._is_cut = cut
-        for transport in self._open:
+        for transport in self._open if cut else ():
             transport.abort()
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

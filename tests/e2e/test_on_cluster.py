@@ -136,7 +136,4 @@ def test_a_session_of_the_form_has_a_gpu_and_a_notebook_uses_it(page: Page) -> N
 
 
 def test_nothing_was_complained_of(page: Page) -> None:
-    heard = page.complaints  # type: ignore[attr-defined]
-    away = [one for one in heard if "503" in one]  # a log is asked for while its agent comes, or goes
-    assert heard == away
-    assert len(away) < 5
+    assert not page.complaints, page.complaints  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from gpu_workbench.core import events as e
 from gpu_workbench.core.errors import Conflict
 from gpu_workbench.core.model import Cause, Phase
 
-from .harness import AgentProcess
+from .harness import AgentProcess, Client
 
 BLOCKED = """
 import ctypes, os, signal
@@ -23,16 +23,21 @@ ctypes.CDLL(None).read(pipe[0], buffer, 1)
 """A cell that sits in C code which goes on after a signal: Python's own handler never gets its turn."""
 
 
+async def interrupted(client: Client, run: str) -> None:
+    """Interrupt a run once, and see that this has ended it."""
+    await client.channel.interrupt(run, grade=1)
+    end = await client.event(e.RunEnded, 20, run=run)
+    assert end.phase is Phase.STOPPED
+    assert end.failure is not None
+    assert end.failure.cause is Cause.INTERRUPTED
+
+
 async def test_interrupt_once_keeps_the_state(shared: AgentProcess) -> None:
     async with shared.client() as client:
         await client.run("kept = 5")
         run = await client.submit("import time; print('go', flush=True); time.sleep(60)")
         await client.started(run)
-        await client.channel.interrupt(run, grade=1)
-        end = await client.event(e.RunEnded, 20, run=run)
-        assert end.phase is Phase.STOPPED
-        assert end.failure is not None
-        assert end.failure.cause is Cause.INTERRUPTED
+        await interrupted(client, run)
         assert (await client.run("assert kept == 5")).phase is Phase.SUCCEEDED
 
 
@@ -120,17 +125,14 @@ async def test_an_interrupt_while_others_get_ready_for_the_cell_is_not_lost(shar
     """IPython swallows what is raised in its callbacks, a KeyboardInterrupt too."""
     async with shared.client() as client:
         await client.run(
-            "def slow(info):\n    import time; time.sleep(1)\nget_ipython().events.register('pre_run_cell', slow)"
+            "import time\n"
+            "def slow(info): print('go', flush=True); time.sleep(1)\n"
+            "get_ipython().events.register('pre_run_cell', slow)"
         )
         try:
-            run = await client.submit("import time; time.sleep(60)")
-            await client.event(e.RunStarted, 20, run=run)
-            await asyncio.sleep(0.3)
-            await client.channel.interrupt(run, grade=1)
-            end = await client.event(e.RunEnded, 20, run=run)
-            assert end.phase is Phase.STOPPED
-            assert end.failure is not None
-            assert end.failure.cause is Cause.INTERRUPTED
+            run = await client.submit("time.sleep(60)")
+            await client.started(run)
+            await interrupted(client, run)
         finally:
             await client.run("get_ipython().events.unregister('pre_run_cell', slow)")
 
@@ -140,9 +142,7 @@ async def test_a_cell_that_awaits_is_interrupted_at_once(shared: AgentProcess) -
         await client.run("kept = 6")
         run = await client.submit("import asyncio; print('go', flush=True); await asyncio.sleep(60)")
         await client.started(run)
-        await client.channel.interrupt(run, grade=1)
-        end = await client.event(e.RunEnded, 20, run=run)
-        assert end.phase is Phase.STOPPED
+        await interrupted(client, run)
         assert (await client.run("assert kept == 6")).phase is Phase.SUCCEEDED
 
 
@@ -158,6 +158,4 @@ async def test_an_interrupt_that_another_thread_takes_ends_a_call_that_waits(sha
     async with shared.client() as client:
         run = await client.submit(cell)
         await client.started(run)
-        await client.channel.interrupt(run, grade=1)
-        end = await client.event(e.RunEnded, 20, run=run)
-        assert end.phase is Phase.STOPPED
+        await interrupted(client, run)

@@ -11,6 +11,7 @@ from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.core.spec import Handle
 
 _SETTLE = 5.0
+_FINISH = 2.0
 _VANISH = 2.0
 """Seconds within which a workload that is listed no longer is seen to end."""
 
@@ -104,10 +105,10 @@ class Followed:
         else:
             await self.subscription.settle(_SETTLE)
 
-    async def kept(self) -> None:
-        """Of one that is over wait, a moment at most, until what was seen of it is recorded: its agent tells it no more."""
-        if self.subscription.over:
-            await asyncio.wait(self._tasks[:1], timeout=_SETTLE)
+    async def finished(self) -> bool:
+        """Wait, a moment at most, until its end and what was seen of it are recorded. Whether it is over."""
+        await asyncio.wait(self._tasks[:1], timeout=_FINISH)
+        return self.subscription.over
 
     async def vanish(self) -> None:
         """It is listed no longer: keep what was seen of it."""

@@ -18,8 +18,8 @@ FRESH = 5.0
 FRESH_EACH = 0.01
 """Seconds for each object that was read, where that is longer: on a large cluster reading is not all that is done."""
 
-KEPT = 60.0
-"""Seconds for which a list that is not fresh any more is kept, to tell whether the next one is another."""
+COMPARED = 60.0
+"""Seconds for which a list that is not fresh any more stays, to tell what is another in the next one."""
 
 _Key = tuple[str, str, str, str]
 
@@ -39,16 +39,10 @@ class Kept:
 
 @dataclass
 class _Read:
-    before: tuple[JsonObject, ...] = ()
+    items: tuple[JsonObject, ...] = ()
+    """What was read last."""
     task: asyncio.Task[tuple[JsonObject, ...]] | None = None
     until: float = math.inf
-
-    @property
-    def items(self) -> tuple[JsonObject, ...]:
-        """What was read last."""
-        task = self.task
-        read = task is not None and task.done() and not task.cancelled() and task.exception() is None
-        return task.result() if task is not None and read else self.before
 
 
 class Lists:
@@ -97,7 +91,7 @@ class Lists:
         return await asyncio.shield(read.task)
 
     def _forget(self, now: float) -> None:
-        self._reads = {key: read for key, read in self._reads.items() if read.until + KEPT > now}
+        self._reads = {key: read for key, read in self._reads.items() if read.until + COMPARED > now}
 
     async def _read(
         self, read: _Read, resource: Resource, kept: Kept | None, **scope: str
@@ -109,7 +103,8 @@ class Lists:
             raise
         read.until = asyncio.get_running_loop().time() + max(FRESH, FRESH_EACH * len(items))
         wanted = items if kept is None else tuple(filter(kept.test, items))
-        return _same_where_same(wanted, read.before)
+        read.items = _same_where_same(wanted, read.items)
+        return read.items
 
 
 def _same_where_same(items: tuple[JsonObject, ...], before: tuple[JsonObject, ...]) -> tuple[JsonObject, ...]:

@@ -17,9 +17,9 @@ from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import Phase, RunState, Workload
 from gpu_workbench.core.quantities import show_bytes
 from gpu_workbench.core.wire import JsonObject
-from gpu_workbench.surfaces.ending import kernel_ends
 from gpu_workbench.surfaces.flags import CellFlags
 from gpu_workbench.surfaces.here import Here
+from gpu_workbench.surfaces.interrupts import Presses, kernel_ends
 from gpu_workbench.surfaces.magics.failures import CellInterrupted, remote_error, run_failure
 from gpu_workbench.surfaces.magics.moving import Moving
 from gpu_workbench.surfaces.magics.notes import note
@@ -29,9 +29,6 @@ from gpu_workbench.surfaces.view.bundle import RunView, ipython_publish
 from gpu_workbench.surfaces.view.model import Published, Snapshot
 from gpu_workbench.surfaces.view.snapshot import snapshot
 from gpu_workbench.surfaces.where import where_of
-
-PRESSES_COUNT_AS_ONE = 5.0
-"""Seconds within which several interrupts are one."""
 
 
 class CellRun:
@@ -52,7 +49,7 @@ class CellRun:
         self._saved = settings.saved
         self._view = RunView(publish=ipython_publish(), interval=settings.refresh)
         self._began = time.monotonic()
-        self._pressed: float | None = None
+        self._presses = Presses()
         self._last: Step | None = None
         self._brought: dict[str, int] = {}
 
@@ -124,17 +121,14 @@ class CellRun:
 
     def _interrupt(self, execution: Execution) -> None:
         """Once: KeyboardInterrupt over there. Again, when that has not worked: the session's process is restarted."""
-        now = time.monotonic()
         if not execution.accepted and execution.run is None:
             name = execution.session.handle.spec.name
             raise CellInterrupted(
                 f"Waiting was stopped; the session {name!r} keeps its place. `%gpu stop` gives it up"
             ) from None
-        if self._pressed is not None and now - self._pressed < PRESSES_COUNT_AS_ONE:
-            return
-        grade = 1 if self._pressed is None else 2
-        self._pressed = now
-        self._here.portal.call(execution.interrupt, grade=grade)
+        grade = self._presses.grade()
+        if grade is not None:
+            self._here.portal.call(execution.interrupt, grade=grade)
 
     def _snapshot(self, execution: Execution, step: Step) -> Snapshot:
         return snapshot(

@@ -13,6 +13,7 @@ from gpu_workbench.core.events import OutputWritten
 from gpu_workbench.core.model import Cause
 from gpu_workbench.core.spec import Handle
 from gpu_workbench.surfaces.here import Here
+from gpu_workbench.surfaces.interrupts import Presses, kernel_ends
 from gpu_workbench.surfaces.magics.failures import CellInterrupted
 from gpu_workbench.surfaces.magics.outputs import Outputs
 from gpu_workbench.surfaces.magics.targets import Target
@@ -51,7 +52,7 @@ def replay(
 
 
 def follow_own(here: Here, shell: Any, request: Request, handle: Handle) -> None:
-    """Show a run that this cell started until it has ended; the cell's interrupts are the run's.
+    """Show a run that this cell started until it or the kernel has ended; the cell's interrupts are the run's.
 
     Raises:
         WorkbenchError: it did not end well.
@@ -61,10 +62,10 @@ def follow_own(here: Here, shell: Any, request: Request, handle: Handle) -> None
     following = here.portal.call(Replay.begin, workbench.backend(request.backend), handle)
     subscription = following.subscription
     outputs, view = Outputs(shell), RunView(publish=ipython_publish())
-    presses = 0
+    presses = Presses()
 
-    async def interrupt() -> None:
-        await (await subscription.channel()).interrupt(handle.id, grade=min(presses, 2))
+    async def interrupt(grade: int) -> None:
+        await (await subscription.channel()).interrupt(handle.id, grade=grade)
 
     try:
         with Pull(here.portal, following.outputs(follow=True)) as pull:
@@ -76,12 +77,13 @@ def follow_own(here: Here, shell: Any, request: Request, handle: Handle) -> None
                     outputs.publish(taken[0])
                     view.update(snapshot_of(subscription))
                 except KeyboardInterrupt:
-                    presses += 1
-                    if subscription.connected:
-                        with contextlib.suppress(WorkbenchError):  # it is over, or has not begun
-                            here.portal.call(interrupt)
-                    else:
+                    if kernel_ends():
+                        return
+                    if not subscription.connected:
                         here.portal.call(workbench.stop, request.backend, handle)
+                    elif (grade := presses.grade()) is not None:
+                        with contextlib.suppress(WorkbenchError):  # it is over, or has not begun
+                            here.portal.call(interrupt, grade)
         view.finish(snapshot_of(subscription))
         outcome = outcome_of(subscription)
         error = outcome.error(handle.spec.name or handle.id) if outcome else None

@@ -22,6 +22,7 @@ from gpu_workbench.core.model import Phase
 from gpu_workbench.core.quantities import parse_duration
 from gpu_workbench.surfaces.flags import CellFlags, cell_flags
 from gpu_workbench.surfaces.here import Here, shared
+from gpu_workbench.surfaces.interrupts import kernel_ends
 from gpu_workbench.surfaces.request import Request
 from gpu_workbench.surfaces.sdk import core
 from gpu_workbench.surfaces.sdk.code import call_of, cell_of, run_flags, work_of
@@ -98,7 +99,7 @@ class Session(_Workload):
                     answer = await asyncio.to_thread(ask, step.question)
                     await elsewhere(execution.answer(step.question, answer))
         except asyncio.CancelledError:
-            if execution.accepted:
+            if execution.accepted and not await asyncio.shield(asyncio.to_thread(kernel_ends)):
                 await asyncio.shield(elsewhere(execution.interrupt(grade=1)))
             raise
         run = execution.run

@@ -14,12 +14,12 @@ from gpu_workbench.app.vars import Row
 from gpu_workbench.app.workbench import Cell
 from gpu_workbench.core.model import Phase
 from gpu_workbench.core.quantities import parse_duration
-from gpu_workbench.surfaces.ending import kernel_ends
 from gpu_workbench.surfaces.flags import cell_flags
 from gpu_workbench.surfaces.here import Here, shared
+from gpu_workbench.surfaces.interrupts import Presses, kernel_ends
 from gpu_workbench.surfaces.sdk import core
 from gpu_workbench.surfaces.sdk.code import call_of, cell_of, run_flags, work_of
-from gpu_workbench.surfaces.sdk.showing import Presses, Result, ask, outputs_here, raise_failure
+from gpu_workbench.surfaces.sdk.showing import Result, ask, outputs_here, raise_failure
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -106,7 +106,7 @@ class Session(_Workload):
     def _run(self, cell: Cell) -> Result:
         portal = self._here.portal
         execution = portal.call(self._inner.execution, cell)
-        outputs, presses = outputs_here(), Presses(execution)
+        outputs, presses = outputs_here(), Presses()
         with Pull(portal, execution.steps()) as pull:
             while True:
                 try:
@@ -120,6 +120,9 @@ class Session(_Workload):
                             answer = ask(question)
                         portal.call(execution.answer, question, answer)
                 except KeyboardInterrupt:
+                    if not execution.accepted and execution.run is None:
+                        name = execution.session.handle.spec.name
+                        raise KeyboardInterrupt(f"the session {name!r} keeps its place") from None
                     if kernel_ends():
                         raise
                     grade = presses.grade()

@@ -14,7 +14,7 @@ from tornado.iostream import StreamClosedError
 from gpu_workbench.app.board import Followed
 from gpu_workbench.app.logs import Page, Piece, Remark
 from gpu_workbench.app.subscriptions import Subscription
-from gpu_workbench.core.errors import ProtocolError, RunNotFound, UsageError, WorkbenchError
+from gpu_workbench.core.errors import ProtocolError, RunNotFound, Unreachable, UsageError, WorkbenchError
 from gpu_workbench.core.events import Cursor
 from gpu_workbench.core.wire import JsonObject, encode_fields
 from gpu_workbench.surfaces.picture import explanation_of
@@ -86,9 +86,19 @@ class _Reading(Endpoint):
 
         Raises:
             RunNotFound: there is no such run in it.
+            Unreachable: neither its agent nor its store answers.
         """
+        if followed.subscription.over:
+            await followed.finished()
+        try:
+            return await self._page(followed, run, after)
+        except Unreachable:  # an agent goes before its end is known
+            if not await followed.finished():
+                raise
+            return await self._page(followed, run, after)
+
+    async def _page(self, followed: Followed, run: str, after: Cursor) -> tuple[Subscription, Page]:
         subscription = followed.subscription if after.n else await followed.whole()
-        await followed.kept()
         if run and not after.n and subscription.heard and run not in subscription.workload.runs:
             raise RunNotFound(f"There is no run {run!r} in {followed.handle.id}")
         return subscription, await self._hub.logs.page(subscription, run, after)
