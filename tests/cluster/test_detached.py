@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from gpu_workbench.app.settings import Settings
 from gpu_workbench.app.workbench import Cell, Workbench
 from gpu_workbench.backends.kubernetes.backend import KubernetesBackend
 from gpu_workbench.core.errors import NotFound
+from gpu_workbench.core.explain import explain
 from gpu_workbench.core.model import Phase
 from gpu_workbench.core.spec import Resources, WorkloadSpec
 
@@ -111,8 +113,7 @@ async def test_a_failed_run_is_known_by_its_record_when_its_agent_is_gone(
 async def test_a_run_that_still_waits_when_its_kernel_dies_begins_and_ends_well(
     workbench: Workbench, spec: WorkloadSpec, cluster: Any, namespace: str
 ) -> None:
-    label = f"gpu-workbench-test/{spec.id}"
-    spec = replace(spec, placement=replace(spec.placement, node_selector={label: "yes"}))
+    spec, label = only_where_labelled(spec)
     package = await workbench.seal("kubernetes", spec, Cell(source="answer = n * 7", out=("answer",)))
     handle = await workbench.launch("kubernetes", package)
     await workbench.close()  # the kernel is gone; what comes now is somebody else's
@@ -123,12 +124,57 @@ async def test_a_run_that_still_waits_when_its_kernel_dies_begins_and_ends_well(
     assert found.id == handle.id
     subscription = await later.follow("kubernetes", found)
     await asyncio.wait_for(subscription.until(lambda: subscription.phase is Phase.PENDING), 30)
-    node = cluster.ready_node()
-    cluster.kubectl("label", "node", node, f"{label}=yes")
-    try:
+    with labelled_node(cluster, label):
         await asyncio.wait_for(subscription.until(lambda: outcome_of(subscription) is not None), 120)
-    finally:
-        cluster.kubectl("label", "node", node, f"{label}-")
     assert await later.results("kubernetes", found) == {"answer": 42}
     await subscription.close()
     await later.close()
+
+
+async def test_a_run_whose_node_refuses_its_pod_is_given_another(
+    workbench: Workbench, spec: WorkloadSpec, cluster: Any, namespace: str
+) -> None:
+    spec, label = only_where_labelled(spec)
+    package = await workbench.seal("kubernetes", spec, Cell(source="answer = n * 7", out=("answer",)))
+    handle = await workbench.launch("kubernetes", package)
+    subscription = await workbench.follow("kubernetes", handle)
+    await asyncio.wait_for(
+        subscription.until(lambda: bool(subscription.facts and subscription.facts.pods)), 30
+    )
+    refused = {"status": {"phase": "Failed", "reason": "NodeAffinity", "message": "Pod was rejected"}}
+    cluster.kubectl(
+        *("-n", namespace, "patch", "pod", "--subresource=status", "--type=merge"),
+        *("-p", json.dumps(refused), only_pod(cluster, namespace)),
+    )
+    await asyncio.wait_for(subscription.until(lambda: subscription.phase is Phase.STARTING), 30)
+    assert subscription.facts is not None
+    told = explain(subscription.facts, spec=handle.spec)
+    assert told is not None
+    assert (told.code, told.fix) == ("node-refused", "Another pod takes its place by itself")
+    with labelled_node(cluster, label):
+        await asyncio.wait_for(subscription.until(lambda: outcome_of(subscription) is not None), 120)
+    assert await workbench.results("kubernetes", handle) == {"answer": 42}
+    await subscription.close()
+
+
+def only_where_labelled(spec: WorkloadSpec) -> tuple[WorkloadSpec, str]:
+    """The spec for nodes with a label of its own, which no node has; and the label."""
+    label = f"gpu-workbench-test/{spec.id}"
+    return replace(spec, placement=replace(spec.placement, node_selector={label: "yes"})), label
+
+
+@contextlib.contextmanager
+def labelled_node(cluster: Any, label: str) -> Iterator[None]:
+    """One node has the label for a while."""
+    node = cluster.ready_node()
+    cluster.kubectl("label", "node", node, f"{label}=yes")
+    try:
+        yield
+    finally:
+        cluster.kubectl("label", "node", node, f"{label}-")
+
+
+def only_pod(cluster: Any, namespace: str) -> str:
+    """The name of the one pod in the namespace."""
+    (pod,) = json.loads(cluster.kubectl("-n", namespace, "get", "pods", "-o", "json"))["items"]
+    return str(pod["metadata"]["name"])

@@ -223,3 +223,9 @@ it('touches nothing where nothing is new', () => {
   card.show(same(), ACTIONS);
   expect(changes.takeRecords().map(record => record.attributeName ?? record.type)).toEqual([]);
 });
+
+it('shows code in what to do as code, and nothing in it as markup', () => {
+  card.show(snapshot({ phase: 'Pending', hint: 'Ask with `--gpus <b>`, or wait' }), null);
+  expect(shownText('code')).toEqual(['--gpus <b>']);
+  expect(card.node.textContent).toContain('Ask with --gpus <b>, or wait');
+});

@@ -7,7 +7,7 @@ import type { Shown, Snapshot } from '../wire';
 import { Answer } from './answer';
 import { Charts } from './charts';
 import { Details } from './details';
-import { button, copy, h, hide, refill, say, words } from './dom';
+import { coded, button, copy, h, hide, refill, say, words } from './dom';
 import { mark, stateOf } from './phases';
 import { unwatch, watch } from './screen';
 import { bill, cameBack, failedFirst, figures, place, shortBill } from './words';
@@ -214,11 +214,13 @@ export class Card {
 
   private _drawLines(shown: Shown, note: string): void {
     const notes = (shown.notes ?? []).map(text => `▲ ${text}`);
-    const lines = [shown.hint ?? '', ...notes, note, this._refused].filter(Boolean);
-    hide(this._lines, lines.length === 0);
-    refill(this._lines, lines.join('\n'), () =>
-      lines.map(text => h('div', text.startsWith('▲') ? 'gpuw-Note' : 'gpuw-Quiet', text))
-    );
+    const hint = shown.hint ?? '';
+    const lines = [...notes, note, this._refused].filter(Boolean);
+    hide(this._lines, hint === '' && lines.length === 0);
+    refill(this._lines, [hint, ...lines].join('\n'), () => [
+      hint === '' ? '' : h('div', 'gpuw-Quiet', ...coded(hint)),
+      ...lines.map(text => h('div', text.startsWith('▲') ? 'gpuw-Note' : 'gpuw-Quiet', text))
+    ]);
   }
 
   private _drawCharts(shown: Shown): void {

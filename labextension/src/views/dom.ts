@@ -30,6 +30,13 @@ export function around(text: string, node: Node): readonly (Node | string)[] {
   return [before, node, after];
 }
 
+/** A sentence, in which code stands in back quotes. */
+export function coded(text: string): readonly (Node | string)[] {
+  return text
+    .split('`')
+    .map((part, place) => (place % 2 === 1 ? h('code', 'gpuw-Code', part) : part));
+}
+
 /** Text where it is another than before: what stays is not drawn anew, and a selection in it stays. */
 export function say(node: HTMLElement, text: string): void {
   if (node.textContent !== text) {

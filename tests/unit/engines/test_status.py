@@ -77,6 +77,8 @@ def test_the_phase_of_a_session(expected, job, pods):
     [
         (Phase.STARTING, JOB, [pod("Failed", state=ended(137), conditions=DISRUPTED)]),
         (Phase.STARTING, JOB, [pod("Failed", state=ended(143, STOPPED), conditions=DISRUPTED)]),
+        (Phase.STARTING, JOB, [pod("Failed", reason="NodeAffinity")]),
+        (Phase.LOST, FAILED, [pod("Failed", reason="NodeAffinity")]),
         (Phase.SUCCEEDED, COMPLETE, []),
         (Phase.FAILED, JOB, [pod("Failed", state=ended(64, USER_FAILED))]),
         (Phase.FAILED, FAILED, [pod("Failed", state=ended(64, USER_FAILED))]),

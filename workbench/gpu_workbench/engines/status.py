@@ -156,7 +156,10 @@ def _phase_in(record: JsonObject | None) -> Phase | None:
 
 def _will_be_replaced(pod: JsonObject) -> bool:
     """Whether the Job controller makes another one, as far as one pod can tell."""
-    if text(pod, "status", "phase") == "Succeeded" or not exit_code([pod]):
+    code = exit_code([pod])
+    if code is None:  # its container never ran: its node refused it, or went away before
+        return text(pod, "status", "phase") == "Failed"
+    if code == 0:
         return False
     return _taken_away(pod) or _phase_in(parse_record(_message(pod))) is None
 

@@ -8,7 +8,7 @@ import pytest
 
 from gpu_workbench.core.explain import explain
 from gpu_workbench.core.facts import Facts
-from gpu_workbench.core.model import Cause, Failure, Phase
+from gpu_workbench.core.model import Cause, Failure, Kind, Phase
 from gpu_workbench.core.wire import Json, JsonObject, encode_fields
 from tests.unit.core.explain.objects import SPEC, event_of, facts_of, job_of, node_of, pod_of
 
@@ -135,6 +135,21 @@ def test_disruptions(reason: str, code: str) -> None:
     told = explain(facts_of(pod=pod, phase=Phase.LOST), spec=SPEC)
     assert told is not None
     assert told.code == code
+
+
+@pytest.mark.parametrize(
+    ("kind", "phase", "fix"),
+    [
+        (Kind.SESSION, Phase.LOST, "Start it again; a session's names are gone"),
+        (Kind.JOB, Phase.STARTING, "Another pod takes its place by itself"),
+        (Kind.JOB, Phase.LOST, "Start it again"),
+    ],
+)
+def test_nobody_is_asked_to_start_what_is_replaced(kind: Kind, phase: Phase, fix: str) -> None:
+    pod = pod_of(node="n", phase="Failed", reason="NodeAffinity")
+    told = explain(facts_of(pod=pod, phase=phase), spec=replace(SPEC, kind=kind))
+    assert told is not None
+    assert (told.code, told.fix) == ("node-refused", fix)
 
 
 def test_a_preemption_is_remembered_by_its_event_when_the_pod_is_gone() -> None:

@@ -15,7 +15,7 @@ from gpu_workbench.surfaces import view
 from gpu_workbench.surfaces.view import Where, html, snapshot
 from gpu_workbench.surfaces.view.style import BETWEEN, DARK, LIGHT
 from tests.unit.surfaces.view.states import infested, name_rows, states
-from tests.unit.surfaces.view.workloads import gpu, many_gpus, rank, running, session
+from tests.unit.surfaces.view.workloads import CLUSTER, gpu, many_gpus, rank, running, session
 
 ALL = states()
 CORPUS = [
@@ -178,3 +178,10 @@ def test_state_colours_have_contrast(colours, grounds, least):
     """WCAG 2.2: 4.5:1 for text (1.4.3), 3:1 for marks (1.4.11)."""
     for colour, ground in itertools.product(colours.values(), grounds):
         assert _contrast(colour, ground) >= least, (colour, ground)
+
+
+def test_code_in_a_hint_is_shown_as_code_and_stays_text() -> None:
+    why = Explanation(code="a", sentence="It waits", fix="Ask with `--gpus <b>`, or wait")
+    run = running()
+    found = snapshot(session(replace(run, phase=Phase.QUEUED)), run.id, where=CLUSTER, explanation=why)
+    assert 'Ask with <code class="gwb-code">--gpus &lt;b&gt;</code>, or wait' in html(found)

@@ -7,11 +7,23 @@ import re
 from gpu_workbench.core.explain.case import Case, clock, event_source, is_leaving, quote
 from gpu_workbench.core.explain.nodes import is_ready
 from gpu_workbench.core.facts import Explanation
+from gpu_workbench.core.model import Kind
 from gpu_workbench.core.objects import condition, members, name_of, number, text
 from gpu_workbench.core.quantities import show_about
 from gpu_workbench.core.wire import JsonObject
 
-_AGAIN = "Start it again; a session's names are gone"
+_AGAIN = "{again}"  # what to do, as :func:`_again` says it
+
+
+def _again(fix: str, case: Case) -> str:
+    """``fix`` for this workload: the Job controller replaces the pod of a job, nobody that of a session."""
+    if case.spec.kind is not Kind.JOB:
+        again = "Start it again; a session's names are gone"
+    elif case.facts.phase.ended:
+        again = "Start it again"
+    else:
+        again = "Another pod takes its place by itself"
+    return fix.format(again=again)
 
 
 def evicted(case: Case) -> Explanation | None:
@@ -27,9 +39,13 @@ def evicted(case: Case) -> Explanation | None:
         found = words.search(message)
         if found:
             told = sentence.format(**{key: value or "" for key, value in found.groupdict().items()})
-            return Explanation(code=code, sentence=told, fix=fix, source=source, waits=False)
+            return Explanation(code=code, sentence=told, fix=_again(fix, case), source=source, waits=False)
     return Explanation(
-        code="evicted", sentence=f"Evicted: {quote(message)}", fix=_AGAIN, source=source, waits=False
+        code="evicted",
+        sentence=f"Evicted: {quote(message)}",
+        fix=_again(_AGAIN, case),
+        source=source,
+        waits=False,
     )
 
 
@@ -63,7 +79,7 @@ _EVICTIONS: tuple[tuple[re.Pattern[str], str, str, str], ...] = (
         re.compile(r"low on resource: (ephemeral-storage|inodes|nodefs|imagefs)"),
         "evicted-disk",
         "Evicted: its node ran out of disk space",
-        f"{_AGAIN}; write large files to a volume (`--volume`)",
+        f"{_AGAIN}. Write large files to a volume (`--volume`)",
     ),
     (
         re.compile(r"low on resource: (?P<what>[\w-]+)"),
@@ -110,7 +126,7 @@ def _node_gone(case: Case) -> Explanation:
     return Explanation(
         code="node-lost",
         sentence="Its node is no longer part of the cluster",
-        fix=f"`%gpu stop --force` gives it up. {_AGAIN}",
+        fix=_again(f"`%gpu stop --force` gives it up. {_AGAIN}", case),
         source=case.source("spec.nodeName"),
         waits=False,
     )
@@ -137,7 +153,7 @@ _DISRUPTIONS = {
     "PreemptionByScheduler": (
         "preempted",
         "It had to give its place to a workload of higher priority",
-        "Start it again; a queue or a higher priority class keeps it from happening",
+        f"{_AGAIN}. A queue or a higher priority class keeps it from happening",
     ),
     "DeletionByTaintManager": (
         "node-tainted",
@@ -176,7 +192,7 @@ def disrupted(case: Case) -> Explanation | None:
     code, sentence, fix = told
     if reason == "DeletionByTaintManager" and is_leaving(case.pod):
         fix = f"If its pod does not end, `%gpu stop --force` gives it up. {_AGAIN}"
-    return Explanation(code=code, sentence=sentence, fix=fix, source=source, waits=False)
+    return Explanation(code=code, sentence=sentence, fix=_again(fix, case), source=source, waits=False)
 
 
 def node_refused(case: Case) -> Explanation | None:
@@ -186,7 +202,7 @@ def node_refused(case: Case) -> Explanation | None:
         return Explanation(
             code="node-shutdown",
             sentence="Its node was shut down",
-            fix=_AGAIN,
+            fix=_again(_AGAIN, case),
             source=case.source("status.reason"),
             waits=False,
         )
@@ -194,7 +210,7 @@ def node_refused(case: Case) -> Explanation | None:
         return Explanation(
             code="node-refused",
             sentence=f"The node it was given to could not take it after all ({quote(message or reason)})",
-            fix=_AGAIN,
+            fix=_again(_AGAIN, case),
             source=case.source("status.reason"),
             waits=False,
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import html
 from typing import Any
+
+from gpu_workbench.surfaces.view.markup import coded
 
 _STYLE = "color:var(--jp-ui-font-color2,#666);font-size:var(--jp-ui-font-size1,13px);padding:2px 0"
 
@@ -15,9 +16,4 @@ def note(shell: Any, *sentences: str) -> None:
 
 def note_html(*sentences: str) -> str:
     """The same as HTML; ``code`` in back quotes is shown as such."""
-    return f'<div style="{_STYLE}">{"<br>".join(map(_line, sentences))}</div>'
-
-
-def _line(sentence: str) -> str:
-    parts = html.escape(sentence).split("`")
-    return "".join(f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts))
+    return f'<div style="{_STYLE}">{"<br>".join(map(coded, sentences))}</div>'

@@ -10,7 +10,7 @@ from gpu_workbench.core.model import Cause, Phase
 from gpu_workbench.core.quantities import show_seconds
 from gpu_workbench.surfaces.view import lines
 from gpu_workbench.surfaces.view.charts import draw, figure
-from gpu_workbench.surfaces.view.markup import Html, join, tag
+from gpu_workbench.surfaces.view.markup import Html, coded, join, tag
 from gpu_workbench.surfaces.view.model import RankLine, Shown, Snapshot
 from gpu_workbench.surfaces.view.style import BETWEEN, CARD, STATES, sheet
 
@@ -162,7 +162,7 @@ def _strong_number(text: str) -> Html:
 
 
 def _hint(shown: Shown) -> Html | None:
-    return tag("div", shown.hint, cls="gwb-quiet") if shown.hint else None
+    return tag("div", coded(shown.hint), cls="gwb-quiet") if shown.hint else None
 
 
 def _figures(shown: Shown) -> Html | None:

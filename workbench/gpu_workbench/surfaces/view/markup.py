@@ -31,6 +31,14 @@ def join(*children: Child, between: str = "") -> Html:
     return Html((between if isinstance(between, Html) else html.escape(between)).join(parts))
 
 
+def coded(text: str) -> Html:
+    """A sentence, in which ``code`` stands in back quotes."""
+    parts = text.split("`")
+    return join(
+        *(tag("code", part, cls="gwb-code") if place % 2 else part for place, part in enumerate(parts))
+    )
+
+
 def _flat(child: Child) -> Iterable[str]:
     if child is None:
         return
