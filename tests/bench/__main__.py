@@ -6,7 +6,8 @@
     python -m tests.bench --quick               few repetitions, to see that it works: its figures mean nothing
     python -m tests.bench --docs                write the table into docs/reference/benchmarks.md as well
 
-The result lies in build/bench.json, or where --json says; the table is printed.
+The result lies in build/bench.json, or where --json says; the table is printed. What --only leaves out stays in both as it
+was measured before.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pathlib import Path
 from tests.bench.harness import Figure
 from tests.bench.machine import load, machine
 from tests.bench.place import OnCluster, Place, namespace
-from tests.bench.table import as_json, page
+from tests.bench.table import as_json, from_json, page
 from tests.cluster.handle import Unavailable, session
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,8 +57,7 @@ SUBJECTS = (
 def main(arguments: Sequence[str]) -> int:
     """Measure; 1 where something could not be measured."""
     asked = _parser().parse_args(arguments)
-    found: dict[str, list[Figure]] = {}
-    failed: dict[str, str] = {}
+    found, failed = _before(asked.json) if asked.only else ({}, {})
     began, before = time.monotonic(), load()
     with _cluster(asked.local, failed) as cluster:
         for name in asked.only or SUBJECTS:
@@ -65,6 +65,7 @@ def main(arguments: Sequence[str]) -> int:
             title = str(subject.TITLE)
             print(f"{title} ...", file=sys.stderr, flush=True)
             found[title], start = [], time.monotonic()
+            failed.pop(title, None)
             with tempfile.TemporaryDirectory(prefix="gwb-") as folder:
                 try:
                     found[title].extend(subject.measure(Place(Path(folder), cluster, asked.quick)))
@@ -77,6 +78,7 @@ def main(arguments: Sequence[str]) -> int:
     minutes = (time.monotonic() - began) / 60
     loads = f"{before:.1f} and {load():.1f}"
     about = {**machine(), "measured in": f"{minutes:.0f} minutes"}
+    found = {title: found[title] for title in map(_title, SUBJECTS) if title in found}
     _write(asked.json, found, failed, about, loads)
     text = page(found, failed, machine=about, load=loads)
     print(text)
@@ -111,6 +113,21 @@ def _cluster(local: bool, failed: dict[str, str]) -> Iterator[OnCluster | None]:
             except Unavailable as reason:
                 failed["everything on Kubernetes"] = str(reason)
         yield found
+
+
+def _title(subject: str) -> str:
+    return str(importlib.import_module(f"tests.bench.{subject}").TITLE)
+
+
+def _before(path: Path) -> tuple[dict[str, list[Figure]], dict[str, str]]:
+    """What was measured before, and what could not be."""
+    try:
+        form = json.loads(path.read_text())
+    except OSError:
+        return {}, {}
+    return {title: [from_json(one) for one in figures] for title, figures in form["figures"].items()}, form[
+        "failed"
+    ]
 
 
 def _write(

@@ -30,6 +30,20 @@ def as_json(figure: Figure) -> dict[str, Any]:
     }
 
 
+def from_json(form: Mapping[str, Any]) -> Figure:
+    """A figure as :func:`as_json` gave it."""
+    baseline, target = form["baseline"], form["target"]
+    return Figure(
+        form["name"],
+        form["unit"],
+        form["values"],
+        form["baseline_values"],
+        baseline["what"] if baseline else "",
+        Target(target["limit"], target["of"], target["at_least"]) if target else None,
+        form["note"],
+    )
+
+
 def page(
     found: Mapping[str, Sequence[Figure]], failed: Mapping[str, str], *, machine: Mapping[str, str], load: str
 ) -> str:

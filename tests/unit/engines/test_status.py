@@ -69,7 +69,7 @@ ROOT_ENDED = {
     ],
 )
 def test_the_phase_of_a_session(expected, job, pods):
-    assert phase_of(kind=Kind.SESSION, root=ROOT, job=job, pods=pods) is expected
+    assert phase_of(kind=Kind.SESSION, root=ROOT, job=job, head=head_pod(pods)) is expected
 
 
 @pytest.mark.parametrize(
@@ -85,15 +85,15 @@ def test_the_phase_of_a_session(expected, job, pods):
     ],
 )
 def test_a_jobs_pod_is_replaced_unless_its_own_code_failed(expected, job, pods):
-    assert phase_of(kind=Kind.JOB, root=ROOT, job=job, pods=pods) is expected
+    assert phase_of(kind=Kind.JOB, root=ROOT, job=job, head=head_pod(pods)) is expected
 
 
 def test_after_a_stop_the_root_remembers():
-    assert phase_of(kind=Kind.SESSION, root=ROOT_ENDED, job=None, pods=[]) is Phase.STOPPED
+    assert phase_of(kind=Kind.SESSION, root=ROOT_ENDED, job=None, head=head_pod([])) is Phase.STOPPED
 
 
 def test_what_has_no_root_any_more_is_lost():
-    assert phase_of(kind=Kind.SESSION, root=None, job=None, pods=[]) is Phase.LOST
+    assert phase_of(kind=Kind.SESSION, root=None, job=None, head=head_pod([])) is Phase.LOST
 
 
 def test_the_head_is_the_pod_that_lives_not_the_one_it_replaced():
@@ -108,18 +108,18 @@ def test_the_head_is_the_pod_that_lives_not_the_one_it_replaced():
 
 
 def test_an_agent_can_be_spoken_to_while_its_container_runs():
-    assert agent_ready([pod(state=RUNNING)])
-    assert not agent_ready([pod("Pending")])
-    assert not agent_ready([pod(state=ended(0))])
-    assert not agent_ready([pod(state=RUNNING, deleted="2026-01-01T00:00:09Z")])
-    assert not agent_ready([])
+    assert agent_ready(head_pod([pod(state=RUNNING)]))
+    assert not agent_ready(head_pod([pod("Pending")]))
+    assert not agent_ready(head_pod([pod(state=ended(0))]))
+    assert not agent_ready(head_pod([pod(state=RUNNING, deleted="2026-01-01T00:00:09Z")]))
+    assert not agent_ready(head_pod([]))
 
 
 def test_a_termination_message_is_a_record_or_the_last_lines_of_the_log():
-    with_record = [pod("Succeeded", state=ended(0, STOPPED))]
+    with_record = pod("Succeeded", state=ended(0, STOPPED))
     assert record_of(with_record) == {"version": 1, "outcome": "Stopped"}
     assert tail_of(with_record) == ""
-    crashed = [pod("Failed", state=ended(1, "Traceback\nImportError: torch\n"))]
+    crashed = pod("Failed", state=ended(1, "Traceback\nImportError: torch\n"))
     assert record_of(crashed) is None
     assert tail_of(crashed).endswith("ImportError: torch\n")
 
@@ -127,10 +127,12 @@ def test_a_termination_message_is_a_record_or_the_last_lines_of_the_log():
 @pytest.mark.parametrize("rubbish", ["", "{}", "[]", "3", '{"outcome": 3}', "{"])
 def test_a_message_that_is_no_record_decides_nothing(rubbish):
     assert (
-        phase_of(kind=Kind.SESSION, root=ROOT, job=FAILED, pods=[pod("Failed", state=ended(1, rubbish))])
+        phase_of(
+            kind=Kind.SESSION, root=ROOT, job=FAILED, head=head_pod([pod("Failed", state=ended(1, rubbish))])
+        )
         is Phase.FAILED
     )
 
 
 def test_objects_without_anything_in_them_are_no_error():
-    assert phase_of(kind=Kind.SESSION, root={}, job={}, pods=[{}]) is Phase.PENDING
+    assert phase_of(kind=Kind.SESSION, root={}, job={}, head=head_pod([{}])) is Phase.PENDING

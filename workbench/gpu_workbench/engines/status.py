@@ -20,14 +20,13 @@ def head_pod(pods: Sequence[JsonObject]) -> JsonObject | None:
     return max(alive or heads, key=lambda pod: text(pod, "metadata", "creationTimestamp"), default=None)
 
 
-def agent_ready(pods: Sequence[JsonObject], events: Sequence[JsonObject] = ()) -> bool:
+def agent_ready(head: JsonObject | None, events: Sequence[JsonObject] = ()) -> bool:
     """Whether the head's container runs, so that its agent can be spoken to.
 
     Args:
-        pods: Of the workload.
+        head: The head's pod, as :func:`head_pod` finds it.
         events: About its pods: a kubelet tells of a container's start at once, in the pod's status up to a second later.
     """
-    head = head_pod(pods)
     if head is None or at(head, "metadata", "deletionTimestamp"):
         return False
     if text(head, "status", "phase") == "Pending":
@@ -43,15 +42,13 @@ def _tells_of_start(event: JsonObject, pod: JsonObject) -> bool:
     )
 
 
-def record_of(pods: Sequence[JsonObject]) -> JsonObject | None:
+def record_of(head: JsonObject | None) -> JsonObject | None:
     """The terminal record that the head agent left in its termination message."""
-    head = head_pod(pods)
     return parse_record(text(_container(head), "state", "terminated", "message")) if head else None
 
 
-def tail_of(pods: Sequence[JsonObject]) -> str:
+def tail_of(head: JsonObject | None) -> str:
     """The last lines of the head's container where it ended without a record."""
-    head = head_pod(pods)
     message = _message(head) if head else ""
     return "" if parse_record(message) else message
 
@@ -81,7 +78,7 @@ def job_finished(job: JsonObject) -> bool:
 
 
 def phase_of(
-    *, kind: Kind, root: JsonObject | None, job: JsonObject | None, pods: Sequence[JsonObject]
+    *, kind: Kind, root: JsonObject | None, job: JsonObject | None, head: JsonObject | None
 ) -> Phase:
     """Where the workload stands.
 
@@ -89,26 +86,21 @@ def phase_of(
         kind: Of the workload; the pod of a job may be replaced, a session ends with its pod.
         root: Its root ConfigMap; ``None`` when it has been forgotten.
         job: Its Job; ``None`` before it is there and after it was released.
-        pods: Its pods.
+        head: The head's pod, as :func:`head_pod` finds it.
     """
     if job is None:
-        return (
-            _living_phase(head)
-            if (head := head_pod(pods)) and not _pod_over(head)
-            else _phase_without_job(root)
-        )
+        return _living_phase(head) if head and not _pod_over(head) else _phase_without_job(root)
     if job_finished(job):
-        return _ended_phase(kind, job, pods)
+        return _ended_phase(kind, job, head)
     if at(job, "metadata", "deletionTimestamp"):
         return Phase.STOPPING
     if at(job, "spec", "suspend") is True:
         return Phase.QUEUED
-    head = head_pod(pods)
     if head is None:
         return Phase.PENDING
     if _pod_over(head):  # the Job controller will say the same, a moment later
         return (
-            Phase.STARTING if kind is Kind.JOB and _will_be_replaced(head) else _ended_phase(kind, job, pods)
+            Phase.STARTING if kind is Kind.JOB and _will_be_replaced(head) else _ended_phase(kind, job, head)
         )
     return _living_phase(head)
 
@@ -132,9 +124,8 @@ def _living_phase(head: JsonObject) -> Phase:
     return Phase.STARTING if text(head, "spec", "nodeName") else Phase.PENDING
 
 
-def _ended_phase(kind: Kind, job: JsonObject, pods: Sequence[JsonObject]) -> Phase:
-    head = head_pod(pods)
-    phase = _phase_in(record_of(pods))
+def _ended_phase(kind: Kind, job: JsonObject, head: JsonObject | None) -> Phase:
+    phase = _phase_in(record_of(head))
     if phase is Phase.STOPPED and head is not None and _taken_away(head):
         return Phase.LOST  # a stop that we ask for takes the Job away, not the pod from under it
     if phase is not None:
@@ -143,7 +134,7 @@ def _ended_phase(kind: Kind, job: JsonObject, pods: Sequence[JsonObject]) -> Pha
         return Phase.SUCCEEDED if head is not None or kind is Kind.JOB else Phase.LOST
     if head is None or _taken_away(head) or not member(_container(head), "state", "terminated"):
         return Phase.LOST
-    return Phase.FAILED if exit_code(pods) else Phase.SUCCEEDED
+    return Phase.FAILED if exit_code(head) else Phase.SUCCEEDED
 
 
 def _phase_in(record: JsonObject | None) -> Phase | None:
@@ -156,7 +147,7 @@ def _phase_in(record: JsonObject | None) -> Phase | None:
 
 def _will_be_replaced(pod: JsonObject) -> bool:
     """Whether the Job controller makes another one, as far as one pod can tell."""
-    code = exit_code([pod])
+    code = exit_code(pod)
     if code is None:  # its container never ran: its node refused it, or went away before
         return text(pod, "status", "phase") == "Failed"
     if code == 0:
@@ -186,8 +177,7 @@ def _container(pod: JsonObject) -> JsonObject:
     return next((item for item in statuses if item.get("name") == CONTAINER), {})
 
 
-def exit_code(pods: Sequence[JsonObject]) -> int | None:
+def exit_code(head: JsonObject | None) -> int | None:
     """The exit code of the head's container, where it has ended."""
-    head = head_pod(pods)
     ended = member(_container(head), "state", "terminated") if head else {}
     return number(ended, "exitCode") if ended else None

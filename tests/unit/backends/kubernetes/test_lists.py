@@ -95,7 +95,7 @@ async def test_what_is_not_wanted_is_not_kept():
 def node(name, *, gpus, beat):
     condition = {"type": "Ready", "status": "True", "lastHeartbeatTime": beat}
     return {
-        "metadata": {"uid": name, "resourceVersion": beat, "managedFields": [beat]},
+        "metadata": {"uid": name, "resourceVersion": beat},
         "status": {"allocatable": {"nvidia.com/gpu": gpus}, "conditions": [condition]},
     }
 

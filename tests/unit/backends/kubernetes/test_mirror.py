@@ -1,6 +1,7 @@
 """A mirror stays true through everything that a watch can suffer."""
 
 import asyncio
+import json
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -50,6 +51,27 @@ async def test_it_follows_what_is_added_changed_and_removed(client, server):
     async with mirror_of(client) as (mirror, until):
         await until(lambda mirror: names(mirror) == ["b"])
         assert mirror.objects["b"]["status"] == {"phase": "Running"}
+
+
+async def test_what_nobody_reads_is_not_kept_and_what_stays_is_not_held_twice(client, server):
+    bookkeeping = {"managedFields": [{"manager": "kubelet"}]}
+    first = pod("a")
+    server.objects["/api/v1/namespaces/ns/pods/a"] = {
+        **first,
+        "metadata": {**first["metadata"], **bookkeeping},
+        "spec": {"nodeName": "n"},
+    }
+    changed = json.loads(watch_event("MODIFIED", "a", 2, spec={"nodeName": "n"}, status={"phase": "Running"}))
+    changed["object"]["metadata"] |= {"uid": "a", **bookkeeping}
+    kept = []
+    async with mirror_of(client) as (mirror, until):
+        await until(lambda mirror: names(mirror) == ["a"])
+        kept.append(mirror.objects["a"])
+        assert "managedFields" not in mirror.objects["a"]["metadata"]
+        server.watch_lines = [json.dumps(changed).encode() + b"\n"]
+        await until(lambda mirror: mirror.objects["a"] is not kept[0])
+        assert mirror.objects["a"]["spec"] is kept[0]["spec"]
+        assert "managedFields" not in mirror.objects["a"]["metadata"]
 
 
 @pytest.mark.parametrize("in_the_stream", [True, False])

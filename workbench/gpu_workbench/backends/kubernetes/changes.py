@@ -62,4 +62,10 @@ def _change(call: Call, line: bytes) -> Change:
         raise error_of(call, status=number(status, "code") or 500, body=json.dumps(status))
     if kind not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK"):
         raise ProtocolError(f"The API server's answer to {call} is not a change", why=repr(kind))
-    return Change(kind, member(form, "object"))  # type: ignore[arg-type]
+    return Change(kind, light(member(form, "object")))  # type: ignore[arg-type]
+
+
+def light(found: JsonObject) -> JsonObject:
+    """An object without its ``managedFields``: the largest part of most, which nobody here reads."""
+    member(found, "metadata").pop("managedFields", None)
+    return found

@@ -30,7 +30,7 @@ from gpu_workbench.backends.kubernetes.answers import (
     error_of,
     error_of_network,
 )
-from gpu_workbench.backends.kubernetes.changes import Change, changes_of
+from gpu_workbench.backends.kubernetes.changes import Change, changes_of, light
 from gpu_workbench.backends.kubernetes.resources import PODS, Resource
 from gpu_workbench.core.errors import AdmissionDenied, BackendError, NotFound, ProtocolError, Retryable
 from gpu_workbench.core.objects import member, members, text
@@ -121,7 +121,7 @@ class ApiClient:
                 items = []
                 query.pop("continue")
                 continue
-            items += members(page, "items")
+            items += map(light, members(page, "items"))
             if not (token := text(page, "metadata", "continue")):
                 return Listing(tuple(items), text(page, "metadata", "resourceVersion"))
             query["continue"] = token

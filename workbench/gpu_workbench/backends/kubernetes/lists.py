@@ -88,6 +88,8 @@ class Lists:
             listing = self._read(read, resource, kept, namespace=namespace, labels=labels, fields=fields)
             read.task = asyncio.create_task(listing)
         assert read.task is not None
+        if read.task.done():
+            return read.task.result()
         return await asyncio.shield(read.task)
 
     def _forget(self, now: float) -> None:
@@ -120,9 +122,8 @@ def _same_where_same(items: tuple[JsonObject, ...], before: tuple[JsonObject, ..
 def _steady(item: JsonObject) -> JsonObject:
     """An object without what changes every few seconds though nothing has happened: a node says that it is there."""
     metadata, status = member(item, "metadata"), member(item, "status")
-    unsteady = ("resourceVersion", "managedFields")
     told: JsonObject = {
-        "metadata": {name: value for name, value in metadata.items() if name not in unsteady},
+        "metadata": {name: value for name, value in metadata.items() if name != "resourceVersion"},
         "status": {
             **status,
             "conditions": [

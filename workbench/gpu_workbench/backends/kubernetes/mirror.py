@@ -90,14 +90,23 @@ class Mirror:
             return
         if change.type == "DELETED":
             self.objects.pop(uid_of(change.object), None)
+            self._on_change(change.object)
         else:
-            self.objects[uid_of(change.object)] = change.object
-        self._on_change(change.object)
+            uid = uid_of(change.object)
+            self.objects[uid] = _sharing(change.object, self.objects.get(uid))
+            self._on_change(self.objects[uid])
 
     def _succeeded(self) -> None:
         if self.error is not None:
             self.error = None
             self._on_change(None)
+
+
+def _sharing(found: JsonObject, before: JsonObject | None) -> JsonObject:
+    """An object that has its unchanged parts from before: most of a pod never changes, and need not be held anew."""
+    if before is None:
+        return found
+    return {name: before[name] if before.get(name) == part else part for name, part in found.items()}
 
 
 def _pause(error: WorkbenchError, failures: int) -> float:

@@ -67,7 +67,7 @@ class PodConnector:
         """
         pods = (await self._client.list(PODS, namespace=self._namespace, labels=selector(self._id))).items
         head = head_pod(pods)
-        if head is None or not (agent_ready(pods) or _on_its_node(head)):
+        if head is None or not (agent_ready(head) or _on_its_node(head)):
             why = f"its pod is {text(head, 'status', 'phase')}" if head else "it has no pod"
             raise Unreachable(
                 "The session's agent cannot be reached", why=why, fix="`%gpu why` says what it waits for"

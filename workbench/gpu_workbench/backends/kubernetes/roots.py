@@ -28,7 +28,7 @@ from gpu_workbench.engines.names import (
     selector,
 )
 from gpu_workbench.engines.pod import store_of
-from gpu_workbench.engines.status import ended_at, job_finished, phase_of, record_of
+from gpu_workbench.engines.status import ended_at, head_pod, job_finished, phase_of, record_of
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +90,10 @@ class Roots:
         """
         if ended_at(root):
             return
-        phase = phase_of(kind=spec_of_root(root).kind, root=root, job=job, pods=pods)
+        head = head_pod(pods)
+        phase = phase_of(kind=spec_of_root(root).kind, root=root, job=job, head=head)
         outcome = phase if phase.ended and job is not None else otherwise
-        record = {"version": 1, **(record_of(pods) or {}), "outcome": outcome.value}
+        record = {"version": 1, **(record_of(head) or {}), "outcome": outcome.value}
         ended = text(job, "status", "completionTime") or now()
         change: JsonObject = {
             "metadata": {"annotations": {ENDED_ANNOTATION: ended}},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any
 
 from gpu_workbench.backends.kubernetes.lists import Kept, Lists
@@ -39,8 +39,8 @@ class Surroundings:
         self.claims: tuple[JsonObject, ...] = ()
         self.queue: JsonObject | None = None
 
-    async def refresh(self, *, phase: Phase, job: JsonObject | None, pods: Sequence[JsonObject]) -> None:
-        """Look again if it is time to. What may not be seen, or is not there, is not asked for again."""
+    async def refresh(self, *, phase: Phase, job: JsonObject | None, pods: Sequence[JsonObject]) -> bool:
+        """Look again if it is time to; whether something is new. What may not be seen is not asked for again."""
         doubted = next((text(pod, "spec", "nodeName") for pod in pods if _in_doubt(pod)), "")
         self.wanted = phase in (Phase.QUEUED, Phase.PENDING) or bool(doubted)
         now = asyncio.get_running_loop().time()
@@ -49,20 +49,41 @@ class Surroundings:
             or not (job or pods)
             or (self._looked is not None and now - self._looked < INTERVAL)
         ):
-            return
-        self._looked = now
+            return False
+        first, self._looked = self._looked is None, now
+        before = self._seen
         if doubted:
             self.nodes = await self._list("nodes", NODES, namespace="", fields=f"metadata.name={doubted}")
-            return
-        nodes, quotas, claims, gpu_pods, queue = await asyncio.gather(
-            self._list("nodes", NODES, namespace=""),
-            self._list("quotas", QUOTAS, namespace=self._namespace),
-            self._claims(),
-            self._gpu_pods(),
-            self._queue(job),
-        )
-        self.nodes, self.gpu_pods, self.queue = nodes, gpu_pods, queue
-        self.quotas, self.claims = quotas or (), claims or ()
+            return self._seen != before
+        if first:
+            await asyncio.gather(*self._looks(job))
+        else:  # most of it was read for another one a moment ago, which takes no task
+            for look in self._looks(job):
+                await look
+        return self._seen != before
+
+    @property
+    def _seen(self) -> tuple[object, ...]:
+        return self.nodes, self.gpu_pods, self.quotas, self.claims, self.queue
+
+    def _looks(self, job: JsonObject | None) -> Iterator[Coroutine[Any, Any, None]]:
+        async def nodes() -> None:
+            self.nodes = await self._list("nodes", NODES, namespace="")
+
+        async def quotas() -> None:
+            self.quotas = await self._list("quotas", QUOTAS, namespace=self._namespace) or ()
+
+        async def claims() -> None:
+            self.claims = await self._claims() or ()
+
+        async def gpu_pods() -> None:
+            self.gpu_pods = await self._gpu_pods()
+
+        async def queue() -> None:
+            self.queue = await self._queue(job)
+
+        for look in (nodes, quotas, claims, gpu_pods, queue):
+            yield look()
 
     async def _claims(self) -> tuple[JsonObject, ...] | None:
         names = {volume.claim for volume in self._spec.volumes}

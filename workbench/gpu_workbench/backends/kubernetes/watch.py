@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from gpu_workbench.backends.kubernetes.sources import Source
 from gpu_workbench.backends.kubernetes.surroundings import Surroundings
-from gpu_workbench.core.errors import BackendError
+from gpu_workbench.core.errors import BackendError, WorkbenchError
 from gpu_workbench.core.facts import Facts
 from gpu_workbench.core.model import Phase
 from gpu_workbench.core.objects import name_of, text
 from gpu_workbench.core.spec import Handle
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.engines.names import object_name
-from gpu_workbench.engines.status import agent_ready, ended_at, phase_of, record_of, record_of_root, tail_of
+from gpu_workbench.engines.status import (
+    agent_ready,
+    ended_at,
+    head_pod,
+    phase_of,
+    record_of,
+    record_of_root,
+    tail_of,
+)
 from gpu_workbench.transport.timing import within
 
 _SETTLE = 0.02
@@ -51,36 +59,51 @@ class Watcher:
     async def facts(self) -> AsyncIterator[Facts]:
         """Facts now, then after each change, until the objects are gone, or nothing more is seen of them here."""
         last: Facts | None = None
+        changed = True
         while not self._source.closed:
             self._changed.clear()
             self._source.check()
             if self._source.known:
-                await self._read_root()
-                facts = await self._facts()
-                if facts != last:
-                    yield facts
-                    last = facts
-                if facts.gone:
-                    return
-            await self._wait(facts_ready=last is not None)
+                changed |= await self._read_root() or last is None
+                if not changed and last is not None:  # of many that wait, few have news
+                    changed = await self._look_around(last.phase, last.job, last.pods)
+                if changed:
+                    facts = await self._facts()
+                    if facts != last:
+                        yield facts
+                        last = facts
+                    if facts.gone:
+                        return
+            changed = await self._wait(facts_ready=last is not None)
 
-    async def _wait(self, *, facts_ready: bool) -> None:
-        """Until something changed, or it is time to look at what is not watched."""
+    async def _wait(self, *, facts_ready: bool) -> bool:
+        """Until something changed, or it is time to look at what is not watched; whether something changed."""
         waits = not facts_ready or (self._job() is None) or self._surroundings.wanted
         try:
             await within(self._changed.wait(), _ROOT_INTERVAL if waits else None)
             await asyncio.sleep(_SETTLE)
         except asyncio.TimeoutError:
-            pass
+            return False
+        return True
+
+    async def _look_around(self, phase: Phase, job: JsonObject | None, pods: Sequence[JsonObject]) -> bool:
+        """Look again at what lies around it, while the view is good; whether something there is new."""
+        if self._error is not None:
+            return False
+        return await self._surroundings.refresh(phase=phase, job=job, pods=pods)
+
+    @property
+    def _error(self) -> WorkbenchError | None:
+        return self._source.jobs.error or self._source.pods.error or self._root_error
 
     async def _facts(self) -> Facts:
         job, pods = self._job(), tuple(self._source.pods.objects.values())
-        phase = phase_of(kind=self._handle.spec.kind, root=self._root, job=job, pods=pods)
-        error = self._source.jobs.error or self._source.pods.error or self._root_error
-        if error is None:
-            await self._surroundings.refresh(phase=phase, job=job, pods=pods)
+        head = head_pod(pods)
+        phase = phase_of(kind=self._handle.spec.kind, root=self._root, job=job, head=head)
+        await self._look_around(phase, job, pods)
+        error = self._error
         events = tuple(sorted(self._source.events(), key=event_time))
-        ready = agent_ready(pods, events)
+        ready = agent_ready(head, events)
         if ready and phase is Phase.STARTING:  # the pod's own status will say so in a second
             phase = Phase.RUNNING
         self._source.follow_events(self._about(pods) if not ready and not phase.ended else ())
@@ -95,8 +118,8 @@ class Watcher:
             quotas=self._surroundings.quotas,
             queue=self._surroundings.queue,
             gpu_pods=self._surroundings.gpu_pods,
-            record=record_of(pods) or (record_of_root(self._root) if self._root else None),
-            log_tail=tail_of(pods),
+            record=record_of(head) or (record_of_root(self._root) if self._root else None),
+            log_tail=tail_of(head),
             error=str(error) if error else "",
             gone=error is None and job is None and not pods and self._over(phase),
         )
@@ -104,19 +127,23 @@ class Watcher:
     def _over(self, phase: Phase) -> bool:
         return self._root is None or phase.ended
 
-    async def _read_root(self) -> None:
-        """The root is not watched: it matters when the Job is not there, before the first moment and after the last."""
+    async def _read_root(self) -> bool:
+        """Whether it was read, or could not be.
+
+        The root is not watched: it matters when the Job is not there, before the first moment and after the last.
+        """
         now = asyncio.get_running_loop().time()
         if self._root is not None and (self._job() is not None or ended_at(self._root)):
-            return
+            return False
         if self._root is not None and now - self._root_read < 1.0:
-            return
+            return False
         try:
             self._root = await self._source.root()
             self._root_error = None
             self._root_read = now
         except BackendError as error:
             self._root_error = error
+        return True
 
     def _job(self) -> JsonObject | None:
         return next(iter(self._source.jobs.objects.values()), None)
