@@ -77,7 +77,8 @@ def main(arguments: Sequence[str]) -> int:
             print(f"    {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
     minutes = (time.monotonic() - began) / 60
     loads = f"{before:.1f} and {load():.1f}"
-    about = {**machine(), "measured in": f"{minutes:.0f} minutes"}
+    rest = "" if len(found) == len(asked.only or ()) or not asked.only else "; the rest was measured before"
+    about = {**machine(), "measured in": f"{minutes:.0f} minutes{rest}"}
     found = {title: found[title] for title in map(_title, SUBJECTS) if title in found}
     _write(asked.json, found, failed, about, loads)
     text = page(found, failed, machine=about, load=loads)
