@@ -22,8 +22,9 @@ ON_ITS_WAY = {
 }
 """What may be said before the cluster has found out: only that it is on its way."""
 
-FIRST = {"node-lost": {"node-tainted"}}
-"""What is true as well and may be heard first: that the pod is told to go, before the silence of its node."""
+FIRST = {"node-lost": {"node-silent", "node-tainted"}}
+"""What is true as well and may be heard first: that the node is silent while its pod is not told to go yet, or the other way
+round."""
 
 
 def handle_of(place: Place, spec: WorkloadSpec) -> Handle:
