@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
             print(f"    {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
     minutes = (time.monotonic() - began) / 60
     loads = f"{before:.1f} and {load():.1f}"
-    rest = "" if len(found) == len(asked.only or ()) or not asked.only else "; the rest was measured before"
+    rest = "; the rest was measured before" if len(found) > len(asked.only or found) else ""
     about = {**machine(), "measured in": f"{minutes:.0f} minutes{rest}"}
     found = {title: found[title] for title in map(_title, SUBJECTS) if title in found}
     _write(asked.json, found, failed, about, loads)
@@ -126,9 +126,8 @@ def _before(path: Path) -> tuple[dict[str, list[Figure]], dict[str, str]]:
         form = json.loads(path.read_text())
     except OSError:
         return {}, {}
-    return {title: [from_json(one) for one in figures] for title, figures in form["figures"].items()}, form[
-        "failed"
-    ]
+    found = {title: [from_json(one) for one in figures] for title, figures in form["figures"].items()}
+    return found, form["failed"]
 
 
 def _write(

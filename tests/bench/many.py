@@ -36,9 +36,8 @@ def measure(place: Place) -> Iterator[Figure]:
     """What the server's extension costs, of one core, with a panel open; and how long the panel waits for its first list."""
     if place.cluster is None:
         return
-    with namespace(
-        place.cluster.cluster
-    ) as own:  # what was measured before has left its records in the other
+    # The place's own namespace has records of all that was measured before.
+    with namespace(place.cluster.cluster) as own:
         yield from asyncio.run(_measure(place, own))
 
 

@@ -20,7 +20,7 @@ from gpu_workbench.backends.kubernetes.backend import KubernetesBackend
 from gpu_workbench.core.errors import NotFound
 from gpu_workbench.core.explain import explain
 from gpu_workbench.core.model import Phase
-from gpu_workbench.core.spec import Resources, WorkloadSpec
+from gpu_workbench.core.spec import Handle, Resources, WorkloadSpec
 
 pytestmark = pytest.mark.timeout(240, func_only=True)
 
@@ -113,9 +113,7 @@ async def test_a_failed_run_is_known_by_its_record_when_its_agent_is_gone(
 async def test_a_run_that_still_waits_when_its_kernel_dies_begins_and_ends_well(
     workbench: Workbench, spec: WorkloadSpec, cluster: Any, namespace: str
 ) -> None:
-    spec, label = only_where_labelled(spec)
-    package = await workbench.seal("kubernetes", spec, Cell(source="answer = n * 7", out=("answer",)))
-    handle = await workbench.launch("kubernetes", package)
+    handle, label = await waiting_for_a_label(workbench, spec)
     await workbench.close()  # the kernel is gone; what comes now is somebody else's
 
     other = KubernetesBackend(kubeconfig=str(cluster.kubeconfig), namespace=namespace)
@@ -134,9 +132,7 @@ async def test_a_run_that_still_waits_when_its_kernel_dies_begins_and_ends_well(
 async def test_a_run_whose_node_refuses_its_pod_is_given_another(
     workbench: Workbench, spec: WorkloadSpec, cluster: Any, namespace: str
 ) -> None:
-    spec, label = only_where_labelled(spec)
-    package = await workbench.seal("kubernetes", spec, Cell(source="answer = n * 7", out=("answer",)))
-    handle = await workbench.launch("kubernetes", package)
+    handle, label = await waiting_for_a_label(workbench, spec)
     subscription = await workbench.follow("kubernetes", handle)
     await asyncio.wait_for(
         subscription.until(lambda: bool(subscription.facts and subscription.facts.pods)), 30
@@ -157,10 +153,12 @@ async def test_a_run_whose_node_refuses_its_pod_is_given_another(
     await subscription.close()
 
 
-def only_where_labelled(spec: WorkloadSpec) -> tuple[WorkloadSpec, str]:
-    """The spec for nodes with a label of its own, which no node has; and the label."""
+async def waiting_for_a_label(workbench: Workbench, spec: WorkloadSpec) -> tuple[Handle, str]:
+    """A run for nodes with a label of its own, which no node has; and the label."""
     label = f"gpu-workbench-test/{spec.id}"
-    return replace(spec, placement=replace(spec.placement, node_selector={label: "yes"})), label
+    spec = replace(spec, placement=replace(spec.placement, node_selector={label: "yes"}))
+    package = await workbench.seal("kubernetes", spec, Cell(source="answer = n * 7", out=("answer",)))
+    return await workbench.launch("kubernetes", package), label
 
 
 @contextlib.contextmanager

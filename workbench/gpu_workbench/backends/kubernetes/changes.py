@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import aiohttp
 
@@ -17,12 +17,14 @@ from gpu_workbench.core.errors import ProtocolError
 from gpu_workbench.core.objects import member, number, text
 from gpu_workbench.core.wire import JsonObject
 
+ChangeType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
+
 
 @dataclass(frozen=True)
 class Change:
     """One event of a watch. A ``BOOKMARK`` has only a newer ``version``."""
 
-    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
+    type: ChangeType
     object: JsonObject
 
     @property
@@ -60,9 +62,9 @@ def _change(call: Call, line: bytes) -> Change:
     if kind == "ERROR":
         status = member(form, "object")
         raise error_of(call, status=number(status, "code") or 500, body=json.dumps(status))
-    if kind not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK"):
+    if kind not in get_args(ChangeType):
         raise ProtocolError(f"The API server's answer to {call} is not a change", why=repr(kind))
-    return Change(kind, light(member(form, "object")))  # type: ignore[arg-type]
+    return Change(cast("ChangeType", kind), light(member(form, "object")))
 
 
 def light(found: JsonObject) -> JsonObject:

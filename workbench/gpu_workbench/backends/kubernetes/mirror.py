@@ -88,13 +88,12 @@ class Mirror:
         self._succeeded()
         if change.type == "BOOKMARK":
             return
+        found, uid = change.object, uid_of(change.object)
         if change.type == "DELETED":
-            self.objects.pop(uid_of(change.object), None)
-            self._on_change(change.object)
+            self.objects.pop(uid, None)
         else:
-            uid = uid_of(change.object)
-            self.objects[uid] = _sharing(change.object, self.objects.get(uid))
-            self._on_change(self.objects[uid])
+            found = self.objects[uid] = _sharing(found, self.objects.get(uid))
+        self._on_change(found)
 
     def _succeeded(self) -> None:
         if self.error is not None:
