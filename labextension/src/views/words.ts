@@ -180,7 +180,8 @@ function took(shown: Shown): Figure[] {
     found.push({ word: '', figure: gpuHours(receipt.gpu_seconds ?? 0) });
   }
   if (shown.cost != null && shown.cost !== '') {
-    found.push({ word: '', figure: shown.cost });
+    const over = ended(shown.phase ?? 'Queued');
+    found.push({ word: over ? '' : trans.__('so far'), figure: shown.cost });
   }
   return found;
 }

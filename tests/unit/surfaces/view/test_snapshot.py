@@ -214,6 +214,16 @@ def test_a_saved_notebook_names_neither_nodes_nor_namespace_nor_cost(saved):
     assert [leak for leak in LEAKS if leak in everything] == []
 
 
+def test_what_goes_on_says_what_it_has_cost_so_far():
+    work = session(running(ran=1800), rank(0, gpu(0), gpu(1)), rank(1, gpu(0), gpu(1)))
+    found = snapshot(work, "a1b2c3d4e5f6", where=SECRET, saved="full")
+    assert found.snapshot.cost == f"{SECRET.price * 4 * 0.5:.2f} EUR"
+    assert f"{found.snapshot.cost} so far" in text(found)
+    assert "so far" in html(found)
+    idle = snapshot(work, None, where=SECRET, saved="full")
+    assert idle.snapshot.cost == f"{SECRET.price * 4 * NOW / 3600:.2f} EUR"
+
+
 def test_a_summary_says_what_it_left_out():
     assert set(_telling("summary").where.hidden) == {"context", "namespace", "nodes", "cost"}
 

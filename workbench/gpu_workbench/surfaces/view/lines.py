@@ -204,7 +204,7 @@ def receipt(shown: Shown) -> list[tuple[str, str]]:
             found.append(("peak", show_bytes(bill.peak_memory)))
         found.append(("", gpu_hours(bill.gpu_seconds)))
     if shown.cost:
-        found.append(("", shown.cost))
+        found.append(("" if shown.phase.ended else "so far", shown.cost))
     return found
 
 

@@ -193,7 +193,7 @@ class Shown:
         notes: What the reader should know besides: slowed GPUs, dropped output.
         waited: Seconds from being asked for to the start, or until now.
         ran: Seconds from the start to the end, or until now.
-        cost: Of the run, with its currency; empty where no price is known.
+        cost: Of the run, or until now, with its currency; empty where no price is known.
         rank_count: How many ranks there are; ``ranks`` holds those worth a line.
         characters: Stream name to characters written by the run.
         published: How much of that stands in the cell.

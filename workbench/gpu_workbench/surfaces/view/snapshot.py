@@ -151,7 +151,7 @@ def _shown(
             ResultLine(clean.line(one.name, 80), max(one.size, 0)) for one in (run.results if run else ())
         ),
         receipt=receipt,
-        cost=_cost(where, receipt) if saved is Saved.FULL else "",
+        cost=_cost(where, receipt, workload, run) if saved is Saved.FULL else "",
         chart=_chart(workload, run, now),
         ranks=_ranks(workload, discreet, saved),
         rank_count=len(workload.ranks),
@@ -224,11 +224,21 @@ def _receipt(run: RunState | None) -> Receipt | None:
     )
 
 
-def _cost(where: Where, receipt: Receipt | None) -> str:
+def _cost(where: Where, receipt: Receipt | None, workload: Workload, run: RunState | None) -> str:
+    """What it cost; while it goes on, what it has cost so far, and of a session also what its idling has."""
     price = clean.number(where.price, 6)
-    if price is None or receipt is None or not receipt.gpu_seconds:
+    gpu_seconds = receipt.gpu_seconds if receipt else _gpu_seconds(workload, run)
+    if price is None or not gpu_seconds:
         return ""
-    return f"{price * receipt.gpu_seconds / 3600:.2f} {clean.line(where.currency, 12)}".rstrip()
+    return f"{price * gpu_seconds / 3600:.2f} {clean.line(where.currency, 12)}".rstrip()
+
+
+def _gpu_seconds(workload: Workload, run: RunState | None) -> float:
+    """Seconds until now, times the GPUs of all ranks: of the run, or of the workload where there is none."""
+    head = workload.ranks.get(0)
+    now = head.now if head else 0.0
+    seconds = now if run is None else _ran(run, now) or 0.0
+    return seconds * sum(len(rank.gpus) for rank in workload.ranks.values())
 
 
 def _chart(workload: Workload, run: RunState | None, now: float) -> Chart | None:

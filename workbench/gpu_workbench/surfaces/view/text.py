@@ -39,15 +39,19 @@ def _second(shown: Shown, *, bar: bool) -> list[str]:
         done = f"{lines.progress_text(shown.progress)}{drawn}" + (
             "" if share is None else f" {lines.percent(share)}"
         )
-        return [done, lines.left(shown), *_gpu(shown)]
+        return [done, lines.left(shown), *_gpu(shown), *_spent(shown)]
     if shown.phase is Phase.RUNNING:
-        return [shown.answer, *_gpu(shown)]
+        return [shown.answer, *_gpu(shown), *_spent(shown)]
     bill = lines.pairs(lines.receipt(shown)) if shown.phase.ended else []
     return [shown.answer, *bill]
 
 
 def _gpu(shown: Shown) -> list[str]:
     return lines.pairs(lines.gpu_figures(shown.chart)) if shown.chart else []
+
+
+def _spent(shown: Shown) -> list[str]:
+    return [f"{shown.cost} so far"] if shown.cost else []
 
 
 def blocks(share: float) -> str:
