@@ -28,6 +28,9 @@ PODS_EACH = 5
 CHANGES = 50
 """Pods that change each second."""
 
+ON_SCREEN = 25
+"""Rows that a panel of a usual height draws."""
+
 AT_ONCE = 32
 SETTLE = 10.0
 
@@ -56,6 +59,7 @@ async def _measure(place: Place, on: OnCluster) -> list[Figure]:
             await seen.subscribe("runs")
             await seen.until(lambda states: len(states.get("runs", ())) == runs, 120)
             first = time.monotonic() - begun
+            await seen.say({"seen": sorted(seen.states["runs"])[:ON_SCREEN]})
             reading = asyncio.create_task(_read(seen))
             await asyncio.sleep(SETTLE)
             idle = await _cpu(server.pid, asyncio.sleep(seconds))

@@ -37,6 +37,34 @@ async def within(work: Awaitable[T], seconds: float | None) -> T:
     return task.result()
 
 
+class TimedEvent:
+    """An event that one coroutine waits for, with a limit: by a timer, where :func:`within` needs a task each time."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self._is_set = False
+
+    def set(self) -> None:
+        """Let the waiting one go on."""
+        self._is_set = True
+        self._event.set()
+
+    def clear(self) -> None:
+        """Whoever waits from now on waits for the next time."""
+        self._is_set = False
+        self._event.clear()
+
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Whether it was set; ``False`` after so many seconds, ``None`` for no limit."""
+        timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, self._event.set)
+        try:
+            await self._event.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+        return self._is_set
+
+
 class ClosedAfter:
     """Closes a stream that was waited on for too long; whoever reads from it then gets its end.
 

@@ -17,6 +17,11 @@ from gpu_workbench.core.errors import ProtocolError
 from gpu_workbench.core.objects import member, number, text
 from gpu_workbench.core.wire import JsonObject
 
+try:  # of what a watch of many pods costs, reading JSON is the largest part
+    from orjson import loads
+except ImportError:
+    from json import loads  # type: ignore[assignment]
+
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
 
 
@@ -55,7 +60,7 @@ async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
 
 def _change(call: Call, line: bytes) -> Change:
     try:
-        form = json.loads(line)
+        form = loads(line)
     except ValueError:
         raise ProtocolError(f"The API server's answer to {call} is not JSON", why=repr(line[:80])) from None
     kind = text(form, "type")

@@ -81,9 +81,9 @@ class Lists:
         """
         key = (resource.path(namespace=namespace), labels, fields, kept.name if kept else "")
         now = asyncio.get_running_loop().time()
-        self._forget(now)
         read = self._reads.get(key)
         if read is None or read.until <= now:
+            self._forget(now)
             read = self._reads[key] = _Read(read.items if read else ())
             listing = self._read(read, resource, kept, namespace=namespace, labels=labels, fields=fields)
             read.task = asyncio.create_task(listing)

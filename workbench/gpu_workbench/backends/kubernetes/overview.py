@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 from gpu_workbench.backends.kubernetes.client import ApiClient
+from gpu_workbench.backends.kubernetes.gathering import Gathering
 from gpu_workbench.backends.kubernetes.mirror import Mirror
 from gpu_workbench.backends.kubernetes.resources import CONFIG_MAPS, EVENTS, JOBS, PODS, Resource
 from gpu_workbench.backends.kubernetes.roots import Roots
@@ -15,6 +16,9 @@ from gpu_workbench.core.objects import label, text, uid_of
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.engines.names import ID_LABEL, OWNER_LABEL, ROLE_LABEL, ROOT_ROLE
 from gpu_workbench.engines.status import ended_at
+
+_MOMENT = 0.1
+"""Seconds for which changes are gathered: who watches many workloads looks at them now and then."""
 
 _NOTHING: Mapping[str, JsonObject] = {}
 
@@ -29,6 +33,7 @@ class Groups:
         resource: Which kind of objects.
         namespace: Where.
         key: What an object belongs to.
+        gathering: Tells of changes.
         labels: Label selector.
     """
 
@@ -39,9 +44,11 @@ class Groups:
         *,
         namespace: str,
         key: Callable[[JsonObject], str],
+        gathering: Gathering,
         labels: str = "",
     ) -> None:
         self._key = key
+        self._gathering = gathering
         self._groups: dict[str, dict[str, JsonObject]] = {}
         self._listeners: dict[str, set[Listener]] = {}
         self._everything: set[Listener] = set()
@@ -52,7 +59,7 @@ class Groups:
         return self._groups.get(key, _NOTHING)
 
     def listen(self, key: str, listener: Listener) -> None:
-        """Call ``listener`` after a change of what belongs to ``key``; with an empty key after any."""
+        """Call ``listener`` a moment after a change of what belongs to ``key``; with an empty key after any."""
         (self._listeners.setdefault(key, set()) if key else self._everything).add(listener)
 
     def leave(self, key: str, listener: Listener) -> None:
@@ -69,8 +76,7 @@ class Groups:
             told = [listener for listeners in self._listeners.values() for listener in listeners]
         else:
             told = list(self._listeners.get(self._move(changed), ()))
-        for listener in (*told, *self._everything):
-            listener()
+        self._gathering.tell(*told, *self._everything)
 
     def _arrange(self) -> None:
         self._groups = {}
@@ -100,11 +106,16 @@ class Overview:
 
     def __init__(self, client: ApiClient, *, namespace: str, owner: str) -> None:
         owned = f"{OWNER_LABEL}={owner}"
-        by_id = {"namespace": namespace, "key": lambda found: label(found, ID_LABEL)}
+        gathering = Gathering(_MOMENT)
+        by_id = {
+            "namespace": namespace,
+            "key": lambda found: label(found, ID_LABEL),
+            "gathering": gathering,
+        }
         self.roots = Groups(client, CONFIG_MAPS, labels=f"{ROLE_LABEL}={ROOT_ROLE},{owned}", **by_id)  # type: ignore[arg-type]
         self.jobs = Groups(client, JOBS, labels=owned, **by_id)  # type: ignore[arg-type]
         self.pods = Groups(client, PODS, labels=owned, **by_id)  # type: ignore[arg-type]
-        self.events = Groups(client, EVENTS, namespace=namespace, key=_about)
+        self.events = Groups(client, EVENTS, namespace=namespace, key=_about, gathering=gathering)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.reader = Roots(client, namespace)
         """Reads one root."""

@@ -7,12 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from gpu_workbench.backends.kubernetes.client import ApiClient
+from gpu_workbench.backends.kubernetes.gathering import Gathering
 from gpu_workbench.backends.kubernetes.mirror import Mirror
 from gpu_workbench.backends.kubernetes.resources import EVENTS, JOBS, PODS, Resource
 from gpu_workbench.backends.kubernetes.roots import Roots
 from gpu_workbench.core.errors import WorkbenchError
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.engines.names import selector
+
+_MOMENT = 0.02
+"""Seconds for which a workload that is watched alone gathers changes."""
 
 
 class Seen(Protocol):
@@ -86,7 +90,7 @@ class OwnSource:
         workload_id: Which.
         namespace: Where it lives.
         roots: Where its root is read.
-        changed: Called after anything has changed.
+        changed: Called a moment after anything has changed.
     """
 
     closed = False
@@ -105,6 +109,7 @@ class OwnSource:
         self._namespace = namespace
         self._roots = roots
         self._changed = changed
+        self._gathering = Gathering(_MOMENT)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._events: dict[str, Mirror] = {}
         self.jobs = self._watch("jobs", JOBS, labels=selector(workload_id))
@@ -151,9 +156,9 @@ class OwnSource:
             namespace=self._namespace,
             labels=labels,
             fields=fields,
-            on_change=lambda _: self._changed(),
+            on_change=lambda _: self._gathering.tell(self._changed),
         )
         task = asyncio.create_task(mirror.run(), name=f"watch {key} of {self._id}")
-        task.add_done_callback(lambda _: self._changed())
+        task.add_done_callback(lambda _: self._gathering.tell(self._changed))
         self._tasks[key] = task
         return mirror

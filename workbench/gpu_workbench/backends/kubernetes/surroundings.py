@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from gpu_workbench.backends.kubernetes.lists import Kept, Lists
@@ -19,6 +19,10 @@ INTERVAL = 15.0
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 
+_NODES, _QUOTAS, _CLAIMS, _GPU_PODS, _QUEUE = "nodes", "quotas", "claims", "gpu pods", "queue"
+
+_Look = Coroutine[Any, Any, "tuple[JsonObject, ...] | None"]
+
 
 class Surroundings:
     """Read on :meth:`refresh`, at most every :data:`INTERVAL`, and only while the workload waits for a node.
@@ -33,11 +37,32 @@ class Surroundings:
         self._looked: float | None = None
         self._forbidden: set[str] = set()
         self.wanted = True
-        self.nodes: tuple[JsonObject, ...] | None = None
-        self.gpu_pods: tuple[JsonObject, ...] | None = None
-        self.quotas: tuple[JsonObject, ...] = ()
-        self.claims: tuple[JsonObject, ...] = ()
-        self.queue: JsonObject | None = None
+        self._seen: dict[str, tuple[JsonObject, ...] | None] = {}
+
+    @property
+    def nodes(self) -> tuple[JsonObject, ...] | None:
+        """Nodes of the cluster; ``None`` without the right to see them."""
+        return self._seen.get(_NODES)
+
+    @property
+    def gpu_pods(self) -> tuple[JsonObject, ...] | None:
+        """Pods of the whole cluster that hold GPUs, where visible and of interest."""
+        return self._seen.get(_GPU_PODS)
+
+    @property
+    def quotas(self) -> tuple[JsonObject, ...]:
+        """ResourceQuotas of the namespace."""
+        return self._seen.get(_QUOTAS) or ()
+
+    @property
+    def claims(self) -> tuple[JsonObject, ...]:
+        """PersistentVolumeClaims that its pods name."""
+        return self._seen.get(_CLAIMS) or ()
+
+    @property
+    def queue(self) -> JsonObject | None:
+        """The Kueue Workload of the Job, where there is one."""
+        return next(iter(self._seen.get(_QUEUE) or ()), None)
 
     async def refresh(self, *, phase: Phase, job: JsonObject | None, pods: Sequence[JsonObject]) -> bool:
         """Look again if it is time to; whether something is new. What may not be seen is not asked for again."""
@@ -51,62 +76,41 @@ class Surroundings:
         ):
             return False
         first, self._looked = self._looked is None, now
-        before = self._seen
-        if doubted:
-            self.nodes = await self._list("nodes", NODES, namespace="", fields=f"metadata.name={doubted}")
-            return self._seen != before
-        if first:
-            await asyncio.gather(*self._looks(job))
-        else:  # most of it was read for another one a moment ago, which takes no task
-            for look in self._looks(job):
-                await look
-        return self._seen != before
+        looks = {_NODES: self._node(doubted)} if doubted else self._looks(job)
+        # at first all at once; later most of it was read for another one a moment ago, which takes no task
+        found = await asyncio.gather(*looks.values()) if first else [await look for look in looks.values()]
+        seen = {**self._seen, **dict(zip(looks, found, strict=True))}
+        before, self._seen = self._seen, seen
+        return seen != before
 
-    @property
-    def _seen(self) -> tuple[object, ...]:
-        return self.nodes, self.gpu_pods, self.quotas, self.claims, self.queue
+    def _looks(self, job: JsonObject | None) -> dict[str, _Look]:
+        """What is of interest to this one."""
+        looks = {
+            _NODES: self._list(_NODES, NODES, namespace=""),
+            _QUOTAS: self._list(_QUOTAS, QUOTAS, namespace=self._namespace),
+        }
+        if self._spec.volumes:
+            looks[_CLAIMS] = self._claims()
+        if self._spec.resources.gpus.count:
+            looks[_GPU_PODS] = self._gpu_pods()
+        if job is not None and label(job, QUEUE_LABEL):
+            uid = f"kueue.x-k8s.io/job-uid={uid_of(job)}"
+            looks[_QUEUE] = self._list(_QUEUE, QUEUED, namespace=self._namespace, labels=uid)
+        return looks
 
-    def _looks(self, job: JsonObject | None) -> Iterator[Coroutine[Any, Any, None]]:
-        async def nodes() -> None:
-            self.nodes = await self._list("nodes", NODES, namespace="")
+    def _node(self, name: str) -> _Look:
+        return self._list(_NODES, NODES, namespace="", fields=f"metadata.name={name}")
 
-        async def quotas() -> None:
-            self.quotas = await self._list("quotas", QUOTAS, namespace=self._namespace) or ()
-
-        async def claims() -> None:
-            self.claims = await self._claims() or ()
-
-        async def gpu_pods() -> None:
-            self.gpu_pods = await self._gpu_pods()
-
-        async def queue() -> None:
-            self.queue = await self._queue(job)
-
-        for look in (nodes, quotas, claims, gpu_pods, queue):
-            yield look()
-
-    async def _claims(self) -> tuple[JsonObject, ...] | None:
+    async def _claims(self) -> tuple[JsonObject, ...]:
         names = {volume.claim for volume in self._spec.volumes}
-        if not names:
-            return ()
-        found = await self._list("claims", CLAIMS, namespace=self._namespace)
+        found = await self._list(_CLAIMS, CLAIMS, namespace=self._namespace)
         return tuple(claim for claim in found or () if name_of(claim) in names)
 
-    async def _gpu_pods(self) -> tuple[JsonObject, ...] | None:
-        if not self._spec.resources.gpus.count:
-            return None
+    def _gpu_pods(self) -> _Look:
         running = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
         resource = self._spec.resources.gpu_resource
         kept = Kept(f"holding {resource}", lambda pod: _holds(pod, resource))
-        return await self._list("gpu pods", PODS, namespace="", fields=running, kept=kept)
-
-    async def _queue(self, job: JsonObject | None) -> JsonObject | None:
-        if job is None or not label(job, QUEUE_LABEL):
-            return None
-        found = await self._list(
-            "queue", QUEUED, namespace=self._namespace, labels=f"kueue.x-k8s.io/job-uid={uid_of(job)}"
-        )
-        return next(iter(found or ()), None)
+        return self._list(_GPU_PODS, PODS, namespace="", fields=running, kept=kept)
 
     async def _list(
         self, key: str, resource: Resource, *, namespace: str, **which: Any

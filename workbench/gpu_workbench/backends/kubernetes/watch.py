@@ -23,10 +23,7 @@ from gpu_workbench.engines.status import (
     record_of_root,
     tail_of,
 )
-from gpu_workbench.transport.timing import within
-
-_SETTLE = 0.02
-"""Seconds in which changes that belong together arrive: a pod and its Job, a pod and its events."""
+from gpu_workbench.transport.timing import TimedEvent
 
 _ROOT_INTERVAL = 15.0
 _EVENT_PODS = 8
@@ -46,7 +43,7 @@ class Watcher:
     """
 
     def __init__(
-        self, handle: Handle, *, source: Source, surroundings: Surroundings, changed: asyncio.Event
+        self, handle: Handle, *, source: Source, surroundings: Surroundings, changed: TimedEvent
     ) -> None:
         self._handle = handle
         self._source = source
@@ -79,12 +76,7 @@ class Watcher:
     async def _wait(self, *, facts_ready: bool) -> bool:
         """Until something changed, or it is time to look at what is not watched; whether something changed."""
         waits = not facts_ready or (self._job() is None) or self._surroundings.wanted
-        try:
-            await within(self._changed.wait(), _ROOT_INTERVAL if waits else None)
-            await asyncio.sleep(_SETTLE)
-        except asyncio.TimeoutError:
-            return False
-        return True
+        return await self._changed.wait(_ROOT_INTERVAL if waits else None)
 
     async def _look_around(self, phase: Phase, job: JsonObject | None, pods: Sequence[JsonObject]) -> bool:
         """Look again at what lies around it, while the view is good; whether something there is new."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -18,13 +17,10 @@ from gpu_workbench.core.errors import BackendError, WorkbenchError
 from gpu_workbench.core.facts import Facts
 from gpu_workbench.core.spec import Handle
 from gpu_workbench.core.wire import JsonObject
-from gpu_workbench.transport.timing import within
+from gpu_workbench.transport.timing import TimedEvent
 
 SWEEP = 60.0
 """Seconds between two looks at what is to be tidied up, while all workloads are watched."""
-
-_SETTLE = 0.1
-"""Seconds in which changes are gathered that are told at once."""
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +41,7 @@ class Watching:
     async def one(self, handle: Handle, *, namespace: str) -> AsyncGenerator[Facts, None]:
         """Facts of one workload: now, then after each change. Its end is written down before it is told."""
         roots = Roots(self._client, namespace)
-        changed, settled = asyncio.Event(), False
+        changed, settled = TimedEvent(), False
         source = self._source(handle, namespace, roots, changed.set)
         surroundings = Surroundings(self.lists, handle.spec, namespace=namespace)
         watcher = Watcher(handle, source=source, surroundings=surroundings, changed=changed)
@@ -74,7 +70,7 @@ class Watching:
             namespace: Where.
             expired: Called with each root that is kept no longer.
         """
-        changed = asyncio.Event()
+        changed = TimedEvent()
         async with Overview(self._client, namespace=namespace, owner=owner) as overview:
             overview.roots.listen("", changed.set)
             self._overviews[namespace, owner] = overview
@@ -90,7 +86,7 @@ class Watching:
                     if mirror.synced and mirror.error is None and time.monotonic() - swept > SWEEP:
                         swept = time.monotonic()
                         await self._sweep(mirror.objects, owner=owner, namespace=namespace, expired=expired)
-                    await _next(changed)
+                    await changed.wait(SWEEP)
             finally:
                 if self._overviews.get((namespace, owner)) is overview:
                     del self._overviews[namespace, owner]
@@ -105,14 +101,6 @@ class Watching:
     ) -> None:
         for root in await Roots(self._client, namespace).sweep(tuple(roots.values()), owner=owner):
             expired(root)
-
-
-async def _next(changed: asyncio.Event) -> None:
-    try:
-        await within(changed.wait(), SWEEP)
-        await asyncio.sleep(_SETTLE)
-    except asyncio.TimeoutError:
-        pass
 
 
 async def _settle(roots: Roots, handle: Handle, facts: Facts) -> bool:

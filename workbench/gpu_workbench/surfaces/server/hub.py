@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gpu_workbench.app.board import Board, Followed
@@ -17,6 +18,25 @@ from gpu_workbench.surfaces.server.topics import CAPACITY, RUNS, TARGETS, RunTop
 
 Changed = Callable[[str], None]
 """Called with the name of a topic of which something may have changed."""
+
+_SORTED_BY = 12
+"""Last runs of a session of which a list out of sight must know how they stand."""
+
+
+@dataclass(frozen=True)
+class _MadeRow:
+    """A row as it is sent.
+
+    Args:
+        version: Of the workload, when it was last looked at.
+        standing: What else of it is seen in a list than in its row: in which group it stands, what filters and notices say.
+        stale: It has changed since it was made, out of sight.
+    """
+
+    version: int
+    standing: tuple[object, ...]
+    text: str
+    stale: bool = False
 
 
 class Hub:
@@ -48,7 +68,8 @@ class Hub:
         self.saved = saved
         self._root = root
         self.logs = Logs()
-        self._rows: dict[str, tuple[int, str]] = {}
+        self._rows: dict[str, _MadeRow] = {}
+        self._on_screen: dict[object, frozenset[str] | None] = {}
         self._runs: dict[str, tuple[int, State]] = {}
         self._topics: dict[str, dict[str, int]] = {}
 
@@ -63,6 +84,14 @@ class Hub:
 
         with self.board.look(tell):
             yield
+
+    def on_screen(self, looker: object, rows: frozenset[str] | None) -> None:
+        """Which workloads' rows somebody sees now; ``None`` for all. The others are renewed where their standing changes."""
+        self._on_screen[looker] = rows
+
+    def off_screen(self, looker: object) -> None:
+        """Somebody sees the list no more."""
+        self._on_screen.pop(looker, None)
 
     def want(self, topic: str | RunTopic, changed: Changed) -> contextlib.AbstractContextManager[None]:
         """While it lasts, that topic is wanted: what is known only while somebody does is found out and told."""
@@ -115,12 +144,39 @@ class Hub:
         return run_state(followed, topic.run, recorded=self.board.is_recorded(followed))
 
     def _state_of_list(self) -> State:
+        seen = self._seen()
         rows = {}
         for workload, followed in self.board.workloads.items():
-            version, text = self._rows.get(workload, (-1, ""))
-            if version != followed.version:
-                recorded = self.board.is_recorded(followed)
-                version, text = followed.version, row(followed, root=self._root, recorded=recorded)
-            rows[workload] = version, text
+            made = self._rows.get(workload)
+            if made is None or made.stale or made.version != followed.version:
+                made = self._row(followed, made, is_seen=seen is None or workload in seen)
+            rows[workload] = made
         self._rows = rows
-        return {workload: text for workload, (_, text) in rows.items()}
+        return {workload: made.text for workload, made in rows.items()}
+
+    def _seen(self) -> frozenset[str] | None:
+        """The workloads whose rows anybody sees; ``None`` for all."""
+        looks = list(self._on_screen.values())
+        return None if None in looks else frozenset[str]().union(*(rows for rows in looks if rows))
+
+    def _row(self, followed: Followed, before: _MadeRow | None, *, is_seen: bool) -> _MadeRow:
+        """The row as it is now; one that nobody sees is left as it was, unless it stands elsewhere."""
+        version = followed.version
+        if before is not None and not is_seen and before.stale and before.version == version:
+            return before
+        standing = self._standing(followed)
+        if before is not None and not is_seen and before.standing == standing:
+            return replace(before, version=version, stale=True)
+        recorded = self.board.is_recorded(followed)
+        return _MadeRow(version, standing, row(followed, root=self._root, recorded=recorded))
+
+    def _standing(self, followed: Followed) -> tuple[object, ...]:
+        subscription = followed.subscription
+        workload = subscription.workload
+        runs = list(workload.runs.values())[-_SORTED_BY:]
+        return (
+            subscription.phase,
+            len(workload.ranks),
+            self.board.is_recorded(followed),
+            *((run.id, run.phase) for run in runs),
+        )

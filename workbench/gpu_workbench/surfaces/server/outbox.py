@@ -71,10 +71,13 @@ class Outbox:
         return max(0.0, min(waits)) if waits else None
 
     def take(self, topic: str, state: State, now: float) -> str | None:
-        """The message that brings the tab to ``state``; ``None`` where it is there already."""
+        """The message that brings the tab to ``state``; ``None`` where it is there already.
+
+        With or without one, the topic is not due again before the interval is over.
+        """
         sent = self._topics[topic]
-        sent.dirty = False
+        sent.dirty, sent.at = False, now
         text = message(topic, seq=sent.seq + 1, before=sent.state, now=state)
         if text is not None:
-            sent.seq, sent.state, sent.at = sent.seq + 1, state, now
+            sent.seq, sent.state = sent.seq + 1, state
         return text

@@ -1,6 +1,7 @@
 """The one WebSocket of a browser tab: topics that it asks for, and their newest states, each at most once a second.
 
-The tab sends ``{"subscribe": TOPIC}`` or ``{"unsubscribe": TOPIC}``. It is sent what :mod:`.topics` makes, and
+The tab sends ``{"subscribe": TOPIC}`` or ``{"unsubscribe": TOPIC}``, and ``{"seen": [ID, …]}`` with the workloads whose rows
+are on its screen: of those alone the list is kept up to date every second. It is sent what :mod:`.topics` makes, and
 ``{"topic": TOPIC, "error": {…}}`` where a topic cannot be had, or is not there any more. ``{"error": {…}}`` answers what is
 neither; after too many of them the connection is closed.
 """
@@ -20,17 +21,20 @@ from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from gpu_workbench.core.errors import UsageError, WorkbenchError
-from gpu_workbench.core.wire import JsonObject
+from gpu_workbench.core.wire import Json, JsonObject
 from gpu_workbench.surfaces.server.errors import form_of
 from gpu_workbench.surfaces.server.guests import for_guests
 from gpu_workbench.surfaces.server.hub import Hub
 from gpu_workbench.surfaces.server.outbox import Outbox
 from gpu_workbench.surfaces.server.permissions import READ, RESOURCE, allowed, is_owner
-from gpu_workbench.surfaces.server.topics import RunTopic, parse_topic
+from gpu_workbench.surfaces.server.topics import RUNS, RunTopic, is_id, parse_topic
 from gpu_workbench.transport.timing import within
 
-MESSAGE_LIMIT = 1024
+MESSAGE_LIMIT = 16 * 1024
 """Characters of a message from a browser."""
+
+SEEN_LIMIT = 200
+"""Rows that a browser may have on its screen."""
 
 MISTAKES = 20
 """Messages that are not understood, after which the connection is closed."""
@@ -72,6 +76,8 @@ class TopicSocket(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, Jupyt
         super().open(*args, **kwargs)
         self._owner = is_owner(self, self._owners)
         self._looking.enter_context(self._hub.look(self._changed))
+        self._hub.on_screen(self, None)
+        self._looking.callback(self._hub.off_screen, self)
         self._sending = asyncio.create_task(self._send())
 
     def on_message(self, message: str | bytes) -> None:
@@ -88,6 +94,10 @@ class TopicSocket(ExtensionHandlerMixin, WebSocketMixin, WebSocketHandler, Jupyt
     def _take(self, message: str | bytes) -> None:
         form = _parse(message)
         word, topic = next(iter(form.items()))
+        if word == "seen":
+            self._hub.on_screen(self, _rows(topic))
+            self._changed(RUNS)
+            return
         parsed = parse_topic(topic)
         if word not in ("subscribe", "unsubscribe") or parsed is None:
             raise UsageError("That message is not understood", why=f"{word!r:.40} of {topic!r:.80}")
@@ -175,3 +185,11 @@ def _parse(message: str | bytes) -> JsonObject:
     if not isinstance(form, dict) or len(form) != 1:
         raise UsageError("That message is not understood", why="it is not an object with one member")
     return form
+
+
+def _rows(value: Json) -> frozenset[str]:
+    """The workloads whose rows a browser sees."""
+    rows = [one for one in value if isinstance(one, str) and is_id(one)] if isinstance(value, list) else []
+    if not isinstance(value, list) or len(rows) != len(value) or len(rows) > SEEN_LIMIT:
+        raise UsageError("That message is not understood", why="rows that are seen are at most 200 ids")
+    return frozenset(rows)
