@@ -91,7 +91,8 @@ wheel: setup ## Build the wheel into dist/
 	@ls dist/*.whl
 
 .PHONY: package
-package: wheel ## Build the wheel, look into it, and install it into an empty environment
+package: wheel ## Build the wheel, look into it, install it into an empty environment, and look at JupyterLab there
+	@.ci/debian chromium fonts-dejavu-core
 	$(PYTHON3) .ci/check_wheel.py dist
 
 .PHONY: clean

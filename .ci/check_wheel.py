@@ -1,19 +1,31 @@
 """Look into the wheel, then install it into an empty environment and use it as somebody without a checkout would.
 
-python .ci/check_wheel.py dist
+    python .ci/check_wheel.py dist
+
+There is no Node.js there. JupyterLab is started from that environment, and looked at in a browser. And a wheel that is
+made from the source distribution is the same.
 """
 
 from __future__ import annotations
 
 import gzip
+import os
+import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+import time
 import zipfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+UV = Path(sys.executable).with_name("uv")
 PACKAGE = "gpu_workbench"
+BUILT = f"workbench/{PACKAGE}/labextension/"
 MAX_SIZE = 2_000_000  # bytes; a wheel beyond it carries something that is not ours
 MAX_SCRIPTS = 150_000  # bytes of the extension's JavaScript, as a browser loads it: compressed
 
@@ -32,22 +44,24 @@ DATA = (
 )
 """What JupyterLab and its server look for outside of the package."""
 
-EXTENSIONS = """
-import subprocess, sys
-for kind, name in (("labextension", "@gpu-workbench/labextension"), ("server", "gpu_workbench")):
-    command = [sys.executable, "-m", "jupyter", kind, *(["extension"] if kind == "server" else []), "list"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True)
-    lines = [line for line in (said.stdout + said.stderr).splitlines() if name in line and "OK" in line]
-    if not lines:
-        sys.exit(f"{name} is not there:\\n{said.stdout}{said.stderr}")
-print("JupyterLab and its server find the extension")
-"""
+LISTS = {
+    ("labextension", "list"): "@gpu-workbench/labextension",
+    ("server", "extension", "list"): PACKAGE,
+}
+"""What Jupyter lists, and what of ours has to be in it."""
+
+WRONG = re.compile(
+    r"\b(warn|error|fail|invalid|problem|outdated|deprecat|traceback|disabled|not found|cannot)|(?<!\S)(?-i:X)(?!\S)",
+    re.IGNORECASE,
+)
+"""Words of a line that is not as it should be, and Jupyter's own mark for it."""
+
+CELL = "%%gpu\nimport sys\nprint('It runs in', sys.prefix)\n6 * 7"
 
 COMMANDS = (
     ("python", "-c", f"import {PACKAGE}; print('import {PACKAGE}', {PACKAGE}.__version__)"),
     ("python", "-c", ARCHIVE),
     ("gpu-workbench", "--help"),
-    ("python", "-c", EXTENSIONS),
 )
 
 
@@ -60,7 +74,10 @@ def main(folder: str) -> None:
     if problems := look_into(wheel):
         sys.exit("\n".join([f"{wheel.name} is not as it should be:", *problems]))
     print(f"{wheel.name}: {scripts_size(wheel):,} bytes of compressed JavaScript")
-    use(wheel)
+    with tempfile.TemporaryDirectory(prefix="gwb-") as made:
+        there = Path(made).resolve()
+        make_from_source(wheel, there / "source")
+        use(wheel, there)
 
 
 def look_into(wheel: Path) -> list[str]:
@@ -104,27 +121,147 @@ def scripts_size(wheel: Path) -> int:
 
 
 def sources() -> set[str]:
-    """The package's files as git knows them: tracked, or new and not ignored."""
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", f"workbench/{PACKAGE}"]
+    """The package's files as git knows them."""
+    return {name.removeprefix("workbench/") for name in known(f"workbench/{PACKAGE}")}
+
+
+def known(*paths: str) -> set[str]:
+    """Files below these paths, or all, as git knows them: tracked, or new and not ignored."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *paths]
     listed = subprocess.run(listing, cwd=ROOT, text=True, capture_output=True, check=True).stdout.split("\0")
-    return {name.removeprefix("workbench/") for name in listed if name and (ROOT / name).exists()}
+    return {name for name in listed if name and (ROOT / name).exists()}
 
 
-def use(wheel: Path) -> None:
-    """Install it into an environment of its own and call its commands there."""
-    uv = Path(sys.executable).with_name("uv")
-    with tempfile.TemporaryDirectory() as folder:
-        there = Path(folder) / "venv"
-        run(uv, "venv", "--quiet", "--python", sys.executable, there)
-        run(uv, "pip", "install", "--quiet", "--python", there / "bin" / "python", f"{wheel}[lab]")
-        for command, *args in COMMANDS:
-            run(there / "bin" / command, *args, cwd=folder)
+def make_from_source(wheel: Path, folder: Path) -> None:
+    """Make a wheel from the source distribution, which holds the extension as it is built, and compare the two."""
+    run(UV, "build", "--quiet", "--out-dir", folder, "--python", sys.executable, ROOT)
+    (source,) = folder.glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        inside = {member.name.partition("/")[2] for member in archive if member.isfile()}
+    strange = {name for name in inside - known() - {"PKG-INFO"} if not name.startswith(BUILT)}
+    (again,) = folder.glob("*.whl")
+    ours, theirs = contents(wheel), contents(again)
+    problems = [f"  {source.name} holds {name}, which is no source of ours" for name in sorted(strange)]
+    problems += [f"  made from {source.name} it lacks {name}" for name in sorted(ours.keys() - theirs.keys())]
+    problems += [f"  made from {source.name} it holds {name}" for name in sorted(theirs.keys() - ours.keys())]
+    problems += [
+        f"  made from {source.name} it has another {name}"
+        for name in sorted(ours.keys() & theirs.keys())
+        if ours[name] != theirs[name]
+    ]
+    if problems:
+        sys.exit("\n".join([f"{wheel.name} is not what its source makes:", *problems]))
+    print(f"{source.name}: makes the same wheel")
 
 
-def run(*argv: str | Path, cwd: str | None = None) -> None:
+def contents(wheel: Path) -> dict[str, int]:
+    """Checksums of its files; what it says of these itself is left out."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {one.filename: one.CRC for one in archive.infolist() if not one.filename.endswith("/RECORD")}
+
+
+def use(wheel: Path, folder: Path) -> None:
+    """Install it into an environment of its own, call its commands there, and look at its JupyterLab."""
+    there = folder / "venv"
+    run(UV, "venv", "--quiet", "--python", sys.executable, there)
+    run(UV, "pip", "install", "--quiet", "--python", there / "bin" / "python", f"{wheel}[lab]")
+    environ = environment(there, folder)
+    for command, *args in COMMANDS:
+        run(there / "bin" / command, *args, cwd=folder, env=environ)
+    with ThreadPoolExecutor() as pool:
+        lists = [pool.submit(listed, there, *words, env=environ) for words in LISTS]
+        for words, ours, said in zip(LISTS, LISTS.values(), lists, strict=True):
+            check_list(*words, ours=ours, said=said.result())
+    print("JupyterLab and its server find the extension")
+    look(there, folder, environ)
+
+
+def environment(there: Path, folder: Path) -> dict[str, str]:
+    """What programs of the environment are told: of no Node.js, and of nothing of the user's."""
+    path = [part for part in os.environ["PATH"].split(os.pathsep) if not shutil.which("node", path=part)]
+    named = ("CONFIG", "DATA", "STATE", "CACHE")
+    ours = ("GPU_WORKBENCH_", "JUPYTER", "PYTHON", "VIRTUAL_ENV", "KUBECONFIG")
+    found = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
+        **{f"XDG_{name}_HOME": str(folder / name.lower()) for name in named},
+        "KUBECONFIG": str(folder / "none"),
+        "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
+        "PATH": os.pathsep.join([str(there / "bin"), *path]),
+    }
+    if node := shutil.which("node", path=found["PATH"]):
+        sys.exit(f"{node} came with what the wheel asks for")
+    return found
+
+
+def listed(there: Path, *words: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """What Jupyter says of its extensions."""
+    command = [str(there / "bin" / "python"), "-m", "jupyter", *words]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+def check_list(*words: str, ours: str, said: subprocess.CompletedProcess[str]) -> None:
+    """Take what a list complains of, or that it does not have ours, for the failure of the check."""
+    text = re.sub(r"\x1b\[\d*m", "", said.stdout + said.stderr)
+    lines = [line.strip() for line in text.splitlines()]
+    wrong = [line for line in lines if WRONG.search(line)]
+    if not any(ours in line and line.partition("(")[0].rstrip().endswith("OK") for line in lines):
+        wrong.append(f"no {ours} that is OK")
+    if wrong or said.returncode:
+        sys.exit("\n".join([f"jupyter {' '.join(words)} is not clean:", *wrong, "It says:", text]))
+
+
+def look(there: Path, folder: Path, environ: Mapping[str, str]) -> None:
+    """Start JupyterLab from the environment, run a cell in a browser, and see it in the panel."""
+    sys.path.insert(0, str(ROOT))
+    from playwright.sync_api import expect
+
+    from tests.e2e import browser
+    from tests.e2e.lab import jupyterlab
+
+    if browser.chromium() is None:
+        print("JupyterLab is not looked at: there is no chromium here")
+        return
+    since = time.monotonic()
+    at_home = folder / "lab"
+    with jupyterlab(at_home, python=there / "bin" / "python", environ=environ) as lab:
+        lab.write("wheel.ipynb", browser.notebook_of("%load_ext gpu_workbench", CELL), trusted=True)
+        try:
+            with browser.notebook_page(lab, folder, "wheel.ipynb") as page:
+                browser.run_all(page)
+                outputs = page.locator(".jp-Notebook .jp-OutputArea-output")
+                expect(outputs.filter(has_text=f"It runs in {there}")).to_be_visible(timeout=60_000)
+                expect(outputs.filter(has_text=re.compile("^42$"))).to_be_visible(timeout=60_000)
+                page.evaluate("() => window.jupyterapp.commands.execute('gpu-workbench:show-runs')")
+                expect(page.locator(".gpuw-Panel .gpuw-Row")).to_contain_text("wheel.ipynb", timeout=30_000)
+                complaints: list[str] = page.complaints  # type: ignore[attr-defined]
+        finally:
+            run(there / "bin" / "gpu-workbench", "stop", "--all", env=environ)
+    if complaints:
+        sys.exit("\n".join(["the browser's console complains:", *complaints]))
+    log = (at_home / "lab.log").read_text()
+    if wrong := [line for line in log.splitlines() if re.match(r"\[E |Traceback", line)]:
+        sys.exit("\n".join(["JupyterLab's server complains:", *wrong]))
+    if left := running(there):
+        sys.exit("\n".join(["JupyterLab has ended, and these go on:", *left]))
+    print(f"JupyterLab runs a cell and shows it in the panel ({time.monotonic() - since:.0f} s)")
+
+
+def running(there: Path) -> list[str]:
+    """Processes of that environment, by their command lines; none where there is no ``/proc``."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # it has ended meanwhile
+            continue
+        found += [line] if str(there) in line else []
+    return found
+
+
+def run(*argv: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
     """Run a program, show the first line it prints, and take its failure for the failure of the check."""
     words = [str(word) for word in argv]
-    ended = subprocess.run(words, cwd=cwd, stdout=subprocess.PIPE, text=True, check=False)
+    ended = subprocess.run(words, cwd=cwd, env=env, stdout=subprocess.PIPE, text=True, check=False)
     if ended.returncode:
         sys.exit(f"failed: {' '.join(words)}\n{ended.stdout}")
     if ended.stdout:
