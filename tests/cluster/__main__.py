@@ -20,7 +20,7 @@ from pathlib import Path
 
 from . import build, cluster, config, containerd, locks, processes
 from .components import components
-from .images import NO_IPYKERNEL, NO_PYTHON, OTHER_ARCHITECTURE, WORKER
+from .images import NO_IPYKERNEL, NO_PYTHON, OTHER_ARCHITECTURE, ROOT_ONLY, WORKER
 from .paths import ADMIN, CACHE, LOGS, ROOT
 from .shell import ClusterError
 
@@ -98,7 +98,7 @@ From a notebook started with that KUBECONFIG:
     %load_ext gpu_workbench
     %gpu use kubernetes
 
-Images (nothing can be pulled): {", ".join((WORKER, NO_IPYKERNEL, NO_PYTHON, OTHER_ARCHITECTURE))}
+Images (nothing can be pulled): {", ".join((WORKER, NO_IPYKERNEL, NO_PYTHON, ROOT_ONLY, OTHER_ARCHITECTURE))}
 All images: {", ".join(containerd.images())}
 Logs: {LOGS}    State: {ROOT}
 Take it down: python -m tests.cluster down""")

@@ -2,11 +2,13 @@
 
 cluster     the cluster, for the whole session (a `handle.Cluster`); a test that asks for it is marked `cluster`
 namespace   a fresh namespace that enforces the Pod Security level `restricted`; it and its pods are gone afterwards
+module_namespace  the same, for all tests of a module together
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -58,6 +60,19 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
     Afterwards what the test broke is mended, the namespace is deleted, and pods that do not go are a failure.
     """
+    with _own_namespace(cluster) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def module_namespace(cluster: Cluster) -> Iterator[str]:
+    """The same for a module, none of whose tests breaks the cluster."""
+    with _own_namespace(cluster) as name:
+        yield name
+
+
+@contextmanager
+def _own_namespace(cluster: Cluster) -> Iterator[str]:
     cluster.share()
     try:
         with cluster.namespace("test", labels=RESTRICTED) as name:

@@ -39,6 +39,7 @@ class Images:
     no_ipykernel: str
     no_python: str
     other_architecture: str
+    root_only: str
 
 
 class Cluster:
@@ -61,6 +62,7 @@ class Cluster:
             no_ipykernel="python:3.11-slim",
             no_python="debian:bookworm-slim",
             other_architecture=f"{other}/python:3.11-slim",
+            root_only="",  # nobody publishes one
         )
 
     def kubectl(self, *argv: object, data: str | None = None, check: bool = True, timeout: float = 90) -> str:
@@ -181,6 +183,10 @@ class Cluster:
         """Let the node have other GPUs and wait until it offers them; those in `unhealthy` are broken."""
         raise Unavailable(f"only the tests' own cluster has pretend GPUs (asked for: {count})")
 
+    def tainted(self, key: str) -> AbstractContextManager[None]:
+        """While it lasts, the nodes take no new pod that does not tolerate this taint."""
+        raise Unavailable(f"only the tests' own cluster may be closed to others (asked for: {key})")
+
     def cut_off(self, address: str) -> AbstractContextManager[None]:
         """While it lasts, nothing reaches this pod's address and nothing leaves it.
 
@@ -201,7 +207,13 @@ class OwnCluster(Cluster):
 
     @property
     def images(self) -> Images:
-        return Images(images.WORKER, images.NO_IPYKERNEL, images.NO_PYTHON, images.OTHER_ARCHITECTURE)
+        return Images(
+            worker=images.WORKER,
+            no_ipykernel=images.NO_IPYKERNEL,
+            no_python=images.NO_PYTHON,
+            other_architecture=images.OTHER_ARCHITECTURE,
+            root_only=images.ROOT_ONLY,
+        )
 
     def volume(self, claim: str, *, namespace: str) -> Path:
         folder = VOLUMES / f"{namespace}-{claim}"
@@ -292,6 +304,16 @@ class OwnCluster(Cluster):
         config.gpus(count, unhealthy=unhealthy)
         healthy = count - len(unhealthy)
         until(f"{healthy} GPUs", 30, lambda: self.allocatable_gpus() == healthy, log="fakegpu")
+
+    @contextmanager
+    def tainted(self, key: str) -> Iterator[None]:
+        self._sharing.alone()
+        node = self.ready_node()
+        self.kubectl("taint", "node", node, f"{key}=:NoSchedule")
+        try:
+            yield
+        finally:
+            self.kubectl("taint", "node", node, f"{key}-")
 
     @contextmanager
     def cut_off(self, address: str) -> Iterator[None]:

@@ -14,14 +14,18 @@ import pytest
 from gpu_workbench.app.sealing import seal
 from gpu_workbench.backends.kubernetes.backend import KubernetesBackend
 from gpu_workbench.backends.kubernetes.reach import Reach
+from gpu_workbench.backends.kubernetes.roots import seconds
 from gpu_workbench.backends.protocol import Sealed
 from gpu_workbench.core.errors import AdmissionDenied, Unreachable
+from gpu_workbench.core.explain import explain
 from gpu_workbench.core.model import Kind, Phase
 from gpu_workbench.core.objects import condition, text
 from gpu_workbench.core.quantities import Gpus
 from gpu_workbench.core.spec import Placement, Resources, RunSpec, WorkloadSpec
 from gpu_workbench.engines.names import object_name
 from gpu_workbench.engines.status import head_pod
+
+from .sessions import SOON
 
 pytestmark = pytest.mark.timeout(180, func_only=True)
 
@@ -152,7 +156,13 @@ async def test_a_session_whose_pod_is_deleted_is_lost_and_not_quietly_replaced(
 async def test_a_container_that_runs_out_of_memory_has_failed(backend, spec):
     handle = await backend.start(with_resources(spec, memory=12 * 2**20))
     facts = await facts_when(backend, handle, lambda facts: facts.phase.ended)
+    heard = time.time()
     assert facts.phase is Phase.FAILED
+    told = explain(facts, spec=spec)
+    assert told is not None
+    assert told.code == "out-of-memory", told
+    ended = facts.pods[0]["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"]
+    assert heard - seconds(ended) < SOON + 1, "seconds are all that it is told in"
 
 
 async def test_an_image_without_python_has_failed_and_the_runtimes_words_are_there(backend, spec, cluster):

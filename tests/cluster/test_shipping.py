@@ -86,6 +86,33 @@ def test_the_project_is_there_and_stays_in_step(nb: Notebook, project: Path) -> 
     )
 
 
+def test_the_same_cell_runs_here_or_in_the_pod_as_one_line_says(
+    nb: Notebook, project: Path, namespace: str
+) -> None:
+    data = project / "nb" / "data.csv"
+    data.write_text("1,2")
+    (project / "src").mkdir()
+    (project / "src" / "gwb_mod.py").write_text("value = 7\n")
+    nb.check("import sys; sys.path.append('../src'); factor = 2")
+    cell = """%%gpu --out where
+import os, gwb_mod
+where, times = os.getuid(), globals().get('times', 0) + 1
+print(times, factor * gwb_mod.value, open('data.csv').read())"""
+
+    def ran() -> tuple[str, str]:
+        return nb.check(cell).stream().strip(), nb.check("where").result
+
+    here, pod = str(os.getuid()), "4321"
+    assert ran() == ("1 14 1,2", pod)
+    nb.check("%gpu use local")
+    assert ran() == ("1 14 1,2", here)
+    nb.check("factor = 3")
+    data.write_text("5")
+    assert ran() == ("2 21 5", here)
+    nb.check(f"%gpu use kubernetes --namespace {namespace}")
+    assert ran() == ("2 21 5", pod), "its session is found again, and has what changed meanwhile"
+
+
 def test_an_unchanged_project_costs_next_to_nothing(nb: Notebook, project: Path) -> None:
     for number in range(2000):
         place = project / f"pkg{number % 40}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -19,6 +20,9 @@ from .paths import CACHE, LOGS
 from .shell import sh
 
 pytestmark = [pytest.mark.cluster_teardown, pytest.mark.timeout(240)]
+
+WARM = 30.0
+"""Seconds that a start may take where all is built and the images are in the store."""
 
 _VOLATILE = ("net.netfilter.nf_conntrack_count", "net.ipv4.tcp_fastopen_key")
 
@@ -92,6 +96,9 @@ def test_two_starts_at_once_make_one_cluster_and_down_leaves_nothing(before: dic
     assert sum("waiting for process" in text for text in said) == 1
     assert sum("the cluster is up" in text for text in said) == 1
     assert all("export KUBECONFIG=" in text for text in said)
+    took = re.search(r"([\d.]+) s  DNS and GPUs: the cluster is up", "".join(said))
+    assert took, said
+    assert float(took[1]) <= WARM
 
     leave_a_pod()
     subprocess.run(cli("down"), check=True)

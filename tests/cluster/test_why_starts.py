@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import secrets
@@ -9,6 +10,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,13 +19,17 @@ from gpu_workbench.core.errors import PermissionDenied
 from gpu_workbench.core.explain import explain, explain_error
 from gpu_workbench.core.facts import Facts
 from gpu_workbench.core.spec import Resources, WorkloadSpec
+from tests.contract import conftest as contract
 
-from .handle import Cluster
+from .handle import Cluster, Unavailable
 from .why import CASES
 from .why.place import Place, job_of
 from .why.told import handle_of, told
 
 pytestmark = pytest.mark.timeout(240, func_only=True)
+
+ROOTS = "/root"
+"""The folder of the image for root alone that is closed to others."""
 
 
 @pytest.fixture
@@ -57,8 +63,33 @@ async def test_an_image_without_python_is_found_by_the_real_start(
     assert found.sentence == f"Image {image} has no python3"
 
 
-def _session(image: str) -> WorkloadSpec:
-    return WorkloadSpec(id=secrets.token_hex(6), image=image, resources=Resources(cpus=0.05))
+async def test_an_image_for_another_processor_is_found_by_the_real_start(
+    backend: KubernetesBackend, cluster: Cluster
+) -> None:
+    image = cluster.images.other_architecture
+    handle = await backend.start(_session(image))
+    found = await told(backend, handle, "image-architecture")
+    assert found.sentence.startswith(f"Image {image} is made for another kind of processor than its node's")
+
+
+async def test_an_image_whose_own_folders_are_closed_to_us_works_unless_its_python_is_among_them(
+    backend: KubernetesBackend, cluster: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    image = cluster.images.root_only
+    if not image:
+        raise Unavailable("only the tests' own cluster has an image for root alone")
+    closed = _session(image, python=f"{ROOTS}/bin/python3")
+    place = contract.Place("kubernetes", lambda: backend, image, {}, tmp_path)
+    kernel = place.kernel()
+    code = f"import os; print(os.getuid(), os.access({ROOTS!r}, os.X_OK), open('kept', 'w').write('here'))"
+    handle, printed = await asyncio.gather(backend.start(closed), kernel.run(code))
+    assert printed == "1000 False 4\n"
+    found = await told(backend, handle, "command-not-executable")
+    assert found.sentence == f"The command of image {image} may not be executed by its user id"
+
+
+def _session(image: str, **more: Any) -> WorkloadSpec:
+    return WorkloadSpec(id=secrets.token_hex(6), image=image, resources=Resources(cpus=0.05), **more)
 
 
 def _seen(place: Place, name: str) -> tuple[Facts, WorkloadSpec]:

@@ -18,5 +18,8 @@ NO_IPYKERNEL = "tb.local/no-ipykernel:1"
 NO_PYTHON = "tb.local/no-python:1"
 """The same Debian: a shell and the usual commands."""
 
+ROOT_ONLY = "tb.local/root-only:1"
+"""The worker image as root alone can use it: it starts in root's home, which is closed to others and has a Python, too."""
+
 OTHER_ARCHITECTURE = "tb.local/other-architecture:1"
 """Its shells and its Python are programs for another processor."""

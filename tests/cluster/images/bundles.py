@@ -14,7 +14,7 @@ from pathlib import Path
 from .. import build, nvml
 from ..paths import IMAGES
 from ..shell import sh
-from . import COREDNS, NO_IPYKERNEL, NO_PYTHON, OTHER_ARCHITECTURE, PAUSE, WORKER, layers, oci
+from . import COREDNS, NO_IPYKERNEL, NO_PYTHON, OTHER_ARCHITECTURE, PAUSE, ROOT_ONLY, WORKER, layers, oci
 
 _PAUSE_SOURCE = Path(__file__).with_name("pause.c")
 ALL = ("system", "workers")
@@ -57,9 +57,10 @@ def _system(work: Path) -> list[oci.Image]:
 def _workers(work: Path) -> list[oci.Image]:
     umask = os.umask(0o022)
     try:
-        roots = {name: work / name for name in ("debian", "python", "packages", "nvml", "foreign")}
+        roots = {name: work / name for name in ("debian", "python", "packages", "nvml", "foreign", "closed")}
         for root in roots.values():
             root.mkdir()
+        layers.home_of_root(roots["closed"])
         layers.debian(roots["debian"])
         layers.python(roots["python"], below=roots["debian"])
         layers.packages(roots["packages"])
@@ -67,16 +68,24 @@ def _workers(work: Path) -> list[oci.Image]:
         layers.foreign(roots["foreign"])
     finally:
         os.umask(umask)
-    packed = [oci.pack(root, work / f"{name}.tar") for name, root in roots.items()]
-    debian, python, packages, double, foreign = packed
+    packed = [oci.pack(root, work / f"{name}.tar", closed=name == "closed") for name, root in roots.items()]
+    debian, python, packages, double, foreign, closed = packed
+    environment = ["LANG=C.UTF-8"]
 
     def image(name: str, *parts: oci.Layer) -> oci.Image:
-        return oci.Image(name, parts, command=["/bin/sh"], environment=["LANG=C.UTF-8"])
+        return oci.Image(name, parts, command=["/bin/sh"], environment=environment)
 
     return [
         image(NO_PYTHON, debian),
         image(NO_IPYKERNEL, debian, python),
         image(WORKER, debian, python, packages, double),
+        oci.Image(
+            ROOT_ONLY,
+            [debian, python, packages, closed],
+            environment=[*environment, "HOME=/root"],
+            user="0:0",
+            working_dir="/root",
+        ),
         image(OTHER_ARCHITECTURE, debian, foreign),
     ]
 

@@ -39,12 +39,15 @@ class Image:
     entrypoint: Sequence[str] = ()
     command: Sequence[str] = ()
     environment: Sequence[str] = field(default=())
+    user: str = ""
+    working_dir: str = "/"
 
 
-def pack(folder: Path, tar: Path) -> Layer:
-    """Make a layer of a folder; everybody may read all of it, since a container may run as any user."""
+def pack(folder: Path, tar: Path, *, closed: bool = False) -> Layer:
+    """Make a layer of a folder; unless `closed`, everybody may read all of it, since a container may run as any user."""
     sh(
-        *("tar", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--mode=a+rX,u+w"),
+        *("tar", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"),
+        *(() if closed else ("--mode=a+rX,u+w",)),
         *("--format=pax", "--pax-option=delete=atime,delete=ctime", "-C", folder, "-cf", tar, "."),
     )
     return read(tar)
@@ -80,7 +83,8 @@ def _manifest(out: tarfile.TarFile, image: Image) -> dict[str, object]:
             "Env": [_PATH, *image.environment],
             "Entrypoint": list(image.entrypoint),
             "Cmd": list(image.command),
-            "WorkingDir": "/",
+            "User": image.user,
+            "WorkingDir": image.working_dir,
         },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.digest}" for layer in image.layers]},
     }

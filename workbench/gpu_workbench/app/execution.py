@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
+from gpu_workbench.app.endings import why_ended
 from gpu_workbench.app.subscriptions import END, Feed, Subscription
 from gpu_workbench.core.errors import Conflict, NotFound, SessionLost, StartFailed, Throttled, Unreachable
 from gpu_workbench.core.events import Entry, InputRequested, OutputWritten, RunEnded
@@ -16,6 +17,9 @@ from gpu_workbench.core.spec import RunSpec
 
 TICK = 1.0
 """Seconds between two steps while nothing happens, so that clocks on the screen move."""
+
+SENDING_TICK = 0.25
+"""The same while something is on its way that the run needs."""
 
 _RETRY = 0.25
 
@@ -95,13 +99,16 @@ class Execution:
         async for step in self._waiting():
             yield step
         with self.session.feed() as feed:
-            work = asyncio.create_task(self._submit())
+            work, told = asyncio.create_task(self._submit()), False
             try:
                 while not work.done():
-                    await asyncio.wait({work}, timeout=TICK)
+                    await asyncio.wait({work}, timeout=SENDING_TICK)
                     if not work.done():
                         yield self._step(sending=self._sending.now)
+                        told = True
                 await work
+                if told:
+                    yield self._step()  # nothing is on its way any more
                 async for step in self._following(feed):
                     yield step
             finally:
@@ -205,8 +212,7 @@ class Execution:
         )
 
     def _lost(self) -> SessionLost:
-        explanation = self._explanation()
-        reason = self.session.stop_reason or (explanation.sentence if explanation else "its process is gone")
+        reason = why_ended(self.session) or "its process is gone"
         return SessionLost(
             f"The session {self.session.handle.spec.name!r} ended while the cell ran",
             why=reason,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
+from gpu_workbench.app.endings import why_ended
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.core.errors import ProtocolError, RunFailed, SessionLost, WorkbenchError
-from gpu_workbench.core.explain import explain
 from gpu_workbench.core.model import Cause, Failure, Phase
 from gpu_workbench.core.wire import JsonObject, decode
 
@@ -81,6 +81,4 @@ def _recorded(subscription: Subscription) -> Failure | None:
 def _explained(subscription: Subscription) -> str:
     if subscription.phase is Phase.SUCCEEDED:
         return ""
-    facts = subscription.facts
-    explanation = explain(facts, spec=subscription.handle.spec) if facts is not None else None
-    return subscription.stop_reason or (explanation.sentence if explanation else "")
+    return why_ended(subscription)

@@ -9,10 +9,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from gpu_workbench.app.endings import why_ended
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.core.errors import FlagError, RunNotFound, SessionLost, UsageError
-from gpu_workbench.core.explain import explain
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.spec import DEFAULT_SESSION, Handle, WorkloadSpec, contradictions
 from gpu_workbench.transport.timing import within
@@ -257,9 +257,7 @@ def _made(known: Subscription) -> dict[str, str]:
 
 
 def _ending(known: Subscription) -> str:
-    facts = known.facts
-    explanation = explain(facts, spec=known.handle.spec) if facts is not None else None
-    reason = known.stop_reason or (explanation.sentence if explanation else "its process is gone")
+    reason = why_ended(known) or "its process is gone"
     if reason[1:2].islower():  # it goes on a sentence here
         reason = reason[0].lower() + reason[1:]
     when = (

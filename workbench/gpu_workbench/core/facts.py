@@ -29,6 +29,7 @@ class Facts:
         gpu_pods: Pods of the whole cluster that hold GPUs, where visible.
         record: The terminal record the agent left (container termination message), decoded.
         log_tail: Last lines of a container that ended by itself.
+        waits_for: Why it is queued, as a backend without such objects says itself; empty where it is not.
         error: Why nothing newer can be seen, e.g. ``API server unreachable``; empty while the view is good.
         gone: The objects are no more.
         seen: When this was read, by the API server's clock, RFC 3339; empty where it is not known.
@@ -46,6 +47,7 @@ class Facts:
     gpu_pods: tuple[JsonObject, ...] | None = None
     record: JsonObject | None = None
     log_tail: str = ""
+    waits_for: str = ""
     error: str = ""
     gone: bool = False
     seen: str = ""

@@ -1,9 +1,8 @@
-"""Starting and ending a workload while the API server fails at any of our calls."""
+"""Starting and ending a workload, and what is left of it when the API server refuses; `test_faults` lets every call fail."""
 
 import asyncio
 import base64
 import json
-import logging
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -58,32 +57,6 @@ async def test_started_again_it_completes_what_is_missing_and_makes_nothing_twic
     assert await backend.start(SPEC) == handle
     assert server.names("jobs") == ["gwb-0123456789ab"]
     assert server.objects["/api/v1/namespaces/ns/secrets/gwb-0123456789ab"] is secret
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        Fault(code=429, headers={"Retry-After": "0"}),
-        Fault(code=500),
-        Fault(code=503),
-        Fault(hang=True),
-        Fault(lose_reply=True),
-    ],
-    ids=["429", "500", "503", "hang", "lost reply"],
-)
-async def test_one_failure_at_any_call_of_a_start_changes_nothing(backend, server, caplog, fault):
-    await backend.start(SPEC)
-    expected = sorted(server.objects)
-    calls = len(server.requests) - 1
-    for number in range(1, calls + 1):
-        server.objects.clear()
-        server.requests.clear()
-        server.fault = lambda at, request, number=number: fault if at == number else None
-        with caplog.at_level(logging.WARNING):
-            caplog.clear()
-            await backend.start(SPEC)
-        assert sorted(server.objects) == expected
-        assert "trying again" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -146,22 +119,6 @@ async def test_sealed_files_lie_in_the_secret_and_nowhere_else(backend, server):
     assert "sealed cell" not in rest
     assert token not in rest
     assert len(token) >= 32
-
-
-@pytest.mark.parametrize("code", [429, 500, 503])
-async def test_one_failure_at_any_call_of_a_stop_still_gives_the_gpus_back(backend, server, code):
-    handle = await backend.start(SPEC)
-    server.requests.clear()
-    await backend.stop(handle)
-    for number in range(1, len(server.requests) + 1):
-        server.objects.clear()
-        server.fault = lambda at, request: None
-        await backend.start(SPEC)
-        server.requests.clear()
-        server.fault = lambda at, request, number=number: Fault(code=code) if at == number else None
-        await backend.stop(handle)
-        assert server.names("jobs") == server.names("secrets") == []
-        assert "gpu-workbench.dev/ended" in server.objects[ROOT]["metadata"]["annotations"]
 
 
 async def test_a_stop_gives_the_gpus_back_even_if_its_record_cannot_be_kept(backend, server):
@@ -229,9 +186,7 @@ async def test_the_end_of_a_session_that_nobody_watched_is_kept_by_the_next_list
     }
     await backend.list(owner=handle.spec.owner)
     assert json.loads(server.objects[ROOT]["data"]["record.json"]) == json.loads(message)
-    assert server.objects[ROOT]["metadata"]["annotations"]["gpu-workbench.dev/ended"] == _stamp(
-        timedelta(hours=1)
-    )
+    assert server.objects[ROOT]["metadata"]["annotations"]["gpu-workbench.dev/ended"] == ended
 
 
 async def test_a_config_map_that_is_no_root_is_left_alone(backend, server):

@@ -132,9 +132,11 @@ def test_disruptions(reason: str, code: str) -> None:
         phase="Failed",
         conditions=[{"type": "DisruptionTarget", "status": "True", "reason": reason}],
     )
-    told = explain(facts_of(pod=pod, phase=Phase.LOST), spec=SPEC)
-    assert told is not None
-    assert told.code == code
+    facts = facts_of(pod=pod, phase=Phase.LOST)
+    signal = {"version": 1, "outcome": "Stopped", "reason": "it was told to end from outside (SIGTERM)"}
+    for told in (explain(facts, spec=SPEC), explain(replace(facts, record=signal), spec=SPEC)):
+        assert told is not None
+        assert told.code == code, "its agent knows of no more than a signal"
 
 
 @pytest.mark.parametrize(

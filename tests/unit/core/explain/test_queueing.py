@@ -96,3 +96,10 @@ def test_a_job_with_a_queue_name_waits_though_the_queue_is_not_visible() -> None
     told = explain(Facts(phase=Phase.QUEUED, job=job), spec=SPEC)
     assert told is not None
     assert (told.code, told.sentence) == ("queued", "Waits in queue gpus")
+
+
+def test_a_machine_whose_gpus_are_lent_says_so_itself() -> None:
+    told = explain(Facts(phase=Phase.QUEUED, waits_for="Waits for this machine's GPU"), spec=SPEC)
+    assert told is not None
+    assert (told.code, told.sentence, told.waits) == ("gpus-lent", "Waits for this machine's GPU", True)
+    assert "%gpu stop" in told.fix

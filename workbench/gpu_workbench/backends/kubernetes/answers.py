@@ -16,6 +16,7 @@ from gpu_workbench.core.errors import (
     Conflict,
     NotFound,
     PermissionDenied,
+    Retryable,
     Throttled,
     Unreachable,
 )
@@ -54,6 +55,10 @@ class ServerError(Unreachable):
         self.retry_after = retry_after
 
 
+class Contended(BackendError, Retryable):
+    """Others changed something at the same moment, the object or a quota it counts against (409): ask again."""
+
+
 class Unauthenticated(PermissionDenied):
     """The server does not take our credentials (401); newer ones may help."""
 
@@ -88,8 +93,10 @@ def error_of(call: Call, *, status: int, body: str, retry_after: float | None = 
         return _forbidden(call, message)
     if status == 404:
         return NotFound(f"There is no {call.resource} {call.name}".rstrip(), why=message or f"404 to {call}")
+    if status == 409 and reason == "Conflict":
+        return Contended(f"Could not {call}", why=message, fix="Try again")
     if status == 409:
-        return Conflict(f"Could not {call}", why=message or reason)
+        return Conflict(f"Could not {call}", why=message or reason or f"409 to {call}")
     if status == 410:
         return Expired(f"Could not {call}", why=message or "too old")
     if status >= 500:

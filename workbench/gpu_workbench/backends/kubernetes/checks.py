@@ -8,7 +8,7 @@ from gpu_workbench.backends.checks import Check
 from gpu_workbench.backends.kubernetes.client import ApiClient
 from gpu_workbench.backends.kubernetes.resources import NAMESPACES, NODES
 from gpu_workbench.backends.kubernetes.rights import RIGHTS, Right, missing_rights
-from gpu_workbench.core.errors import BackendError, NotFound, PermissionDenied
+from gpu_workbench.core.errors import BackendError, NotFound, PermissionDenied, ProtocolError
 from gpu_workbench.core.objects import at, label
 from gpu_workbench.core.quantities import read_quantity
 from gpu_workbench.core.spec import WorkloadSpec
@@ -24,7 +24,7 @@ async def examine(client: ApiClient, *, namespace: str, spec: WorkloadSpec) -> l
     """Look at everything in turn; what hangs on the API server itself is not looked at where that does not answer."""
     try:
         version = await client.version()
-    except BackendError as error:
+    except (BackendError, ProtocolError) as error:
         return [Check(False, error.what + (f": {error.why}" if error.why else ""), error.fix)]
     checks = [_version(version)]
     checks.append(await _namespace(client, namespace))

@@ -16,7 +16,7 @@ import re
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import aiohttp
@@ -35,6 +35,7 @@ from gpu_workbench.backends.kubernetes.resources import PODS, Resource
 from gpu_workbench.core.errors import AdmissionDenied, BackendError, NotFound, ProtocolError, Retryable
 from gpu_workbench.core.objects import member, members, text
 from gpu_workbench.core.wire import JsonObject
+from gpu_workbench.transport.timing import within
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,9 @@ USER_AGENT = f"gpu-workbench/{__version__}"
 PAGE = 500
 WATCH_SECONDS = 240
 """How long the server keeps a watch open; load balancers drop what is silent for longer than some minutes."""
+
+WATCH_SPREAD = 60
+"""Seconds by which that differs from watch to watch, so that not all come back at once."""
 
 SILENCE = 90.0
 """Seconds without a byte after which a watch is opened anew; a bookmark comes about every minute."""
@@ -186,20 +190,24 @@ class ApiClient:
             "watch": "1",
             "allowWatchBookmarks": "true",
             "resourceVersion": version,
-            "timeoutSeconds": str(WATCH_SECONDS + random.randrange(60)),  # noqa: S311 - so that not all come back at once
+            "timeoutSeconds": str(WATCH_SECONDS + random.randrange(WATCH_SPREAD)),  # noqa: S311
             **_selectors(labels, fields),
         }
         limits = aiohttp.ClientTimeout(total=None, connect=self._timeout, sock_read=SILENCE)
+        await self._headers()  # to log in may take longer than an answer
+        sending = self._send("GET", resource.path(namespace=namespace), query=query, limits=limits)
+        begun = False
         try:
-            async with self._send(
-                "GET", resource.path(namespace=namespace), query=query, limits=limits
-            ) as reply:
+            async with AsyncExitStack() as stack:
+                # the head of the answer comes at once, however long there is nothing to tell
+                reply = await within(stack.enter_async_context(sending), self._timeout)
+                begun = True
                 await self._check(call, reply)
                 async for change in changes_of(call, reply.content):
                     yield change
-        except asyncio.TimeoutError:
-            return  # silent for too long: the caller opens it anew where it was
         except _NETWORK_ERRORS as error:
+            if begun and isinstance(error, asyncio.TimeoutError):
+                return  # silent for too long: the caller opens it anew where it was
             raise error_of_network(call, error, self._access.server) from None
 
     async def websocket(
@@ -213,7 +221,7 @@ class ApiClient:
         renew = False
         while True:
             try:
-                return await self._open_session().ws_connect(
+                opening = self._open_session().ws_connect(
                     self._access.server + path,
                     protocols=protocols,
                     headers=await self._headers(renew=renew),
@@ -224,6 +232,7 @@ class ApiClient:
                     timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
                     server_hostname=self._access.server_hostname,
                 )
+                return await within(opening, self._timeout)
             except aiohttp.WSServerHandshakeError as error:
                 if error.status == 401 and not renew:
                     renew = True

@@ -51,7 +51,13 @@ class UserSecrets:
             "metadata": {"name": name, "labels": {ROLE_LABEL: ROLE, OWNER_LABEL: self.owner}},
             "data": {variable: base64.b64encode(value.encode()).decode()},
         }
-        await self.client.create(SECRETS, body, namespace=self.namespace)
+        try:
+            await self.client.create(SECRETS, body, namespace=self.namespace)
+        except Conflict:  # where a reply was lost, it is there by our own hand
+            made = await self.client.get(SECRETS, namespace=self.namespace, name=name)
+            self._check(made)
+            if at(made, "data") != body["data"]:
+                raise
         return replaced
 
     async def list(self) -> list[tuple[str, tuple[str, ...], float]]:

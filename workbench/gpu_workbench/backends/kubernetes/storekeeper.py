@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
 from gpu_workbench.backends.channel import Channel
-from gpu_workbench.core.errors import StartFailed, Unreachable
+from gpu_workbench.core.errors import StartFailed, Unreachable, WorkbenchError
 from gpu_workbench.core.explain import explain
 from gpu_workbench.core.facts import Explanation, Facts
 from gpu_workbench.core.model import Kind
@@ -86,9 +87,12 @@ class Storekeeper:
         said: list[Explanation | None] = []
         try:
             return handle, await within(self._answers(handle, said), PATIENCE)
-        except asyncio.TimeoutError:
-            await self._backend.forget(handle)
-            raise _unreachable(run.store, said, otherwise="its pod did not come up in time") from None
+        except Exception as error:
+            with suppress(WorkbenchError):  # it ends by itself
+                await self._backend.forget(handle)
+            if isinstance(error, asyncio.TimeoutError):
+                raise _unreachable(run.store, said, otherwise="its pod did not come up in time") from None
+            raise
 
     async def _answers(self, handle: Handle, said: list[Explanation | None]) -> Channel:
         """The agent's channel, once it answers; what there was to say meanwhile is added to ``said``."""

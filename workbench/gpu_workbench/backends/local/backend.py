@@ -87,6 +87,8 @@ class LocalBackend:
 
     def _prepare(self, folder: WorkloadFolder, spec: WorkloadSpec, sealed: Sealed | None) -> None:
         folder.create(spec, started=time.time())
+        folder.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.check_private()
         folder.write_secret("token", secrets.token_urlsafe(32))
         for path, content in (sealed.files if sealed else {}).items():
             target = folder.path / "sealed" / path
@@ -94,7 +96,6 @@ class LocalBackend:
             target.write_bytes(content)
         if sealed and sealed.run_key:
             folder.write_secret("run.key", sealed.run_key)
-        folder.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder.path / "agent.json").write_text(dump_agent_config(self._config(folder, spec, bool(sealed))))
 
     def _config(self, folder: WorkloadFolder, spec: WorkloadSpec, sealed: bool) -> AgentConfig:
@@ -193,7 +194,7 @@ class LocalBackend:
             return Facts(phase=Phase.PENDING if fresh else Phase.FAILED, gone=not fresh)
         if mark.alive:
             if folder.waiting:
-                return Facts(phase=Phase.QUEUED, error="", log_tail=folder.waiting)
+                return Facts(phase=Phase.QUEUED, waits_for=folder.waiting)
             ready = folder.socket.exists()
             return Facts(phase=Phase.RUNNING if ready else Phase.STARTING, agent_ready=ready)
         outcome = (record or {}).get("outcome")
@@ -201,11 +202,17 @@ class LocalBackend:
         return Facts(phase=phase, record=record, log_tail=_tail(folder.path / "agent.log"), gone=True)
 
     async def open(self, handle: Handle) -> Channel:
-        """A channel through its Unix socket."""
+        """A channel through its Unix socket, which lies where nobody else can put one.
+
+        Raises:
+            Unreachable: it does not run.
+            PermissionDenied: somebody else could have put it there.
+        """
         folder = self._folder(handle)
         mark = folder.process
         if mark is None or not mark.alive or not folder.socket.exists():
             raise Unreachable("There is no agent to talk to", why=f"{handle.spec.name} is not running")
+        folder.check_private()
         connect = functools.partial(connect_unix, str(folder.socket))
         return Channel(connect=connect, token=(folder.path / "token").read_text())
 
@@ -215,6 +222,10 @@ class LocalBackend:
         mark = folder.process
         if mark is None or not mark.alive:
             return
+        if not folder.socket.exists():  # there is no agent yet that would say why it ends
+            folder.replace(
+                "record.json", {"version": 1, "outcome": Phase.STOPPED.value, "reason": "you stopped it"}
+            )
         _signal(mark.pid, signal.SIGKILL if force else signal.SIGTERM)
         end = time.monotonic() + STOP_PATIENCE
         while mark.alive and time.monotonic() < end:  # noqa: ASYNC110 -- not our child: its end is no event here

@@ -19,11 +19,12 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
 from gpu_workbench.backends.local.process import ProcessMark
-from gpu_workbench.core.errors import ProtocolError
+from gpu_workbench.core.errors import PermissionDenied, ProtocolError
 from gpu_workbench.core.spec import Handle, WorkloadSpec
 from gpu_workbench.core.wire import JsonObject, decode, encode
 
@@ -120,9 +121,25 @@ class WorkloadFolder:
             return inside
         return Path(tempfile.gettempdir()) / f"gwb-{os.getuid()}-{self.path.name}" / "agent.sock"
 
+    def check_private(self) -> None:
+        """See that nobody else could have put a socket of theirs where the agent's is.
+
+        Raises:
+            PermissionDenied: somebody could.
+        """
+        place = self.socket.parent
+        found = place.lstat()
+        private = stat.S_ISDIR(found.st_mode) and not stat.S_IMODE(found.st_mode) & 0o077
+        if found.st_uid != os.getuid() or not private:
+            raise PermissionDenied(
+                f"Nobody is spoken to in {place}",
+                why="it is not a folder of yours alone, so that somebody else could answer in the agent's place",
+                fix="Remove it, or set state-dir to a folder of yours",
+            )
+
     @property
     def waiting(self) -> str:
-        """Why it waits for a GPU; empty while it does not."""
+        """Why it waits for a GPU, as a sentence; empty while it does not."""
         try:
             return (self.path / "waiting").read_text()
         except OSError:

@@ -74,15 +74,30 @@ def lease(folder: WorkloadFolder, *, leases: Path, asked: int, gpus: list[str]) 
     leases.mkdir(mode=0o700, parents=True, exist_ok=True)
     waiting = folder.path / "waiting"
     with (leases / "line.lock").open("a") as line:  # first come, first served
-        waiting.write_text(f"waiting for {asked} of the {len(gpus)} GPUs of this machine")
-        fcntl.flock(line, fcntl.LOCK_EX)
-        while True:
-            taken = _try(leases, gpus, asked)
-            if taken is not None:
-                break
-            time.sleep(_RETRY)
+        taken = _try(leases, gpus, asked) if _lock(line.fileno()) else None
+        if taken is None:
+            waiting.write_text(_sentence(asked, len(gpus)))
+            fcntl.flock(line, fcntl.LOCK_EX)
+            while (taken := _try(leases, gpus, asked)) is None:
+                time.sleep(_RETRY)
     waiting.unlink(missing_ok=True)
     return taken
+
+
+def _sentence(asked: int, total: int) -> str:
+    if total == 1:
+        return "Waits for this machine's GPU: a session or run that came before holds it"
+    count = f"all {total}" if asked == total else f"{asked} of the {total}"
+    return f"Waits for {count} GPUs of this machine: sessions and runs that came before hold them"
+
+
+def _lock(descriptor: int) -> bool:
+    """Take a lock that nobody holds; ``False`` where somebody does."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _try(leases: Path, gpus: list[str], asked: int) -> list[str] | None:
@@ -91,12 +106,10 @@ def _try(leases: Path, gpus: list[str], asked: int) -> list[str] | None:
         if len(held) == asked:
             break
         descriptor = os.open(leases / f"{uuid}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if _lock(descriptor):
+            held.append((uuid, descriptor))
+        else:
             os.close(descriptor)
-            continue
-        held.append((uuid, descriptor))
     if len(held) < asked:
         for _, descriptor in held:
             os.close(descriptor)

@@ -20,7 +20,7 @@ from gpu_workbench.core.explain.losing import (
     node_refused,
     time_limit,
 )
-from gpu_workbench.core.explain.queueing import pods_awaited, queued, suspended
+from gpu_workbench.core.explain.queueing import lent, pods_awaited, queued, suspended
 from gpu_workbench.core.explain.refusals import explain_error, unseen
 from gpu_workbench.core.explain.scheduling import node_starting, unschedulable
 from gpu_workbench.core.explain.starting import starting, stopping
@@ -36,6 +36,7 @@ RULES: tuple[Callable[[Case], Explanation | None], ...] = (
     # the queue: what it holds back now matters more than how the pods it took away have ended
     queued,
     suspended,
+    lent,
     # how it ended: the agent's own word before the cluster's
     recorded,
     time_limit,

@@ -9,7 +9,7 @@ from gpu_workbench.core.exits import Exit, exit_in_words, signal_of
 from gpu_workbench.core.explain.case import Case, event_source, quote, seconds_between
 from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import Cause, Failure
-from gpu_workbench.core.objects import at, members, number, text
+from gpu_workbench.core.objects import at, condition, members, number, text
 from gpu_workbench.core.quantities import read_quantity, show_about, show_bytes
 from gpu_workbench.core.wire import JsonObject, decode
 
@@ -29,7 +29,9 @@ def recorded(case: Case) -> Explanation | None:
     failure = _failure(record)
     if failure is None:
         reason = text(record, "reason")
-        if not reason:
+        if not reason or condition(
+            case.pod, "DisruptionTarget"
+        ):  # of that it knows only that it got a signal
             return None
         return Explanation(code="ended", sentence=_capital(quote(reason)), source=source, waits=False)
     if failure.exit_code == Exit.NO_IPYKERNEL:

@@ -172,6 +172,16 @@ _DISRUPTIONS = {
         _AGAIN,
     ),
 }
+TAKEN_AWAY = frozenset(
+    {
+        "evicted",
+        "disrupted",
+        *(code for _, code, *_ in _EVICTIONS),
+        *(code for code, *_ in _DISRUPTIONS.values()),
+    }
+)
+"""Codes of what the cluster does to a pod for another's sake: its agent hears no more of it than a signal."""
+
 _EVENTS = {"Preempted": "PreemptionByScheduler", "TaintManagerEviction": "DeletionByTaintManager"}
 
 

@@ -1,4 +1,4 @@
-"""Kueue holds the workload back, or somebody has suspended it.
+"""Kueue holds the workload back, or somebody has suspended it, or this machine's GPUs are lent.
 
 Source: the conditions of ``kueue.x-k8s.io/v1beta2`` Workloads, and the visibility API for the place in the queue.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from gpu_workbench.core.explain.case import Case, is_leaving, quote
 from gpu_workbench.core.facts import Explanation
+from gpu_workbench.core.model import Phase
 from gpu_workbench.core.objects import at, condition, name_of, number, text
 from gpu_workbench.core.wire import JsonObject
 
@@ -96,6 +97,18 @@ def suspended(case: Case) -> Explanation | None:
         sentence="It was suspended from outside; no queue holds it",
         fix=f'Resume it: `kubectl patch job {job} -p \'{{"spec":{{"suspend":false}}}}\'`, or `%gpu stop`',
         source=f"job {job}: spec.suspend",
+    )
+
+
+def lent(case: Case) -> Explanation | None:
+    """The GPUs of this machine are lent to sessions and runs that came before."""
+    if case.facts.phase is not Phase.QUEUED or not case.facts.waits_for:
+        return None
+    return Explanation(
+        code="gpus-lent",
+        sentence=case.facts.waits_for,
+        fix="`%gpu ls` lists them, `%gpu stop` ends one",
+        source="the leases of this machine's GPUs",
     )
 
 
