@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 
+from gpu_workbench.backends.kubernetes.client import WATCH_SECONDS, WATCH_SPREAD
 from tests.bench.harness import Figure
 from tests.bench.place import LIMIT, OnCluster, Place, evaluated
 from tests.kernels import Notebook
@@ -19,10 +20,14 @@ ETCD = "http://127.0.0.1:2379"
 
 _COUNT = """
 import aiohttp
-calls, send = [], aiohttp.ClientSession._request
+calls, watches, send = 0, [], aiohttp.ClientSession._request
 async def counted(self, method, url, **options):
-    calls.append(f"{method} {url}")
-    return await send(self, method, url, **options)
+    global calls
+    calls += 1
+    reply = await send(self, method, url, **options)
+    if "watch" in (options.get("params") or {}):
+        watches.append(reply)
+    return reply
 aiohttp.ClientSession._request = counted
 """
 
@@ -36,17 +41,29 @@ def measure(place: Place) -> Iterator[Figure]:
         made.check(_COUNT)
         place.use_cluster(made)
         made.check(f"%%gpu {place.flags}\n1", limit=LIMIT)
-        started = evaluated(made, "len(calls)")
+        started = evaluated(made, "calls")
         made.check("%%gpu\n1")
         time.sleep(1)
-        before = evaluated(made, "len(calls)")
+        before = evaluated(made, "calls")
         time.sleep(seconds)
-        idle = evaluated(made, "len(calls)") - before
+        polls = evaluated(made, "calls") - before
+        standing = evaluated(made, "sum(not reply.closed for reply in watches)")
         yield Figure("API calls to start a session and run its first cell", "", [started])
-        note = f"Counted in the notebook's kernel for {seconds} s. The agent makes none."
-        yield Figure("API calls per idle session-hour", "", [idle * 3600 / seconds], note=note)
+        yield from _idle(polls, standing, seconds)
         if before_all is not None:
             yield from _etcd(made, place, place.cluster, before_all)
+
+
+def _idle(polls: int, standing: int, seconds: int) -> Iterator[Figure]:
+    """What an idle session asks in an hour: a short look sees what is asked again and again, and which watches stand."""
+    shortest, longest = WATCH_SECONDS / 60, (WATCH_SECONDS + WATCH_SPREAD) / 60
+    note = (
+        f"Counted in the notebook's kernel for {seconds} s; the agent makes none. {standing} watches stood open. The "
+        f"server ends each after {shortest:g} to {longest:g} min, as it is asked to, and it is opened anew: computed."
+    )
+    yield Figure("API calls per idle session-hour, but for watches", "", [polls * 3600 / seconds], note=note)
+    often = 3600 / (WATCH_SECONDS + WATCH_SPREAD / 2)
+    yield Figure("watches opened anew per idle session-hour", "", [standing * often], note=note)
 
 
 def _etcd(

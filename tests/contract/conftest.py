@@ -7,7 +7,8 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from gpu_workbench.backends.local.backend import LocalBackend
 from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.core.facts import Facts
 from gpu_workbench.core.spec import Handle, Resources, WorkloadSpec
+from tests.kernels import Notebook, notebook
 
 BACKENDS = [
     pytest.param("local", id="local"),
@@ -159,6 +161,50 @@ def quiet_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Plac
     asyncio.run(made.close())
 
 
+@dataclass(frozen=True)
+class Desk:
+    """Where the notebooks of a module lie, and the backend they use.
+
+    Args:
+        backend: Its name.
+        folder: Of the notebooks.
+        env: What their kernels need to find it.
+        small: Flags for a session that asks for little.
+    """
+
+    backend: str
+    folder: Path
+    env: Mapping[str, str]
+    small: str
+
+    def open(self, name: str = "test.ipynb", *, stop: bool = True) -> AbstractContextManager[Notebook]:
+        """A kernel of one of them; see :func:`tests.kernels.notebook`."""
+        return notebook(self.folder, name=name, env=self.env, stop=stop)
+
+    @contextmanager
+    def warm(self) -> Iterator[Notebook]:
+        """The same, with a session."""
+        with self.open() as nb:
+            nb.check(f"%gpu start {self.small}")
+            yield nb
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """One backend after the other, for real notebooks that all tests of a module share."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    if request.param == "local":
+        return Desk("local", folder, {}, "--gpus 0")
+    cluster: Any = request.getfixturevalue("cluster")
+    namespace: str = request.getfixturevalue("module_namespace")
+    env = {"GPU_WORKBENCH_BACKEND": "kubernetes", **_way_to(cluster, namespace)}
+    return Desk("kubernetes", folder, env, "--gpus 0 --cpus 0.1")
+
+
+ON_THIS_MACHINE = pytest.mark.parametrize("desk", ["local"], indirect=True)
+"""Of a test that says nothing new of a cluster."""
+
+
 def _environment(folder: Path, backend: str) -> dict[str, str]:
     ours = ("GPU_WORKBENCH_", "JUPYTER", "JPY_", "KUBECONFIG")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -171,15 +217,18 @@ def _local(folder: Path) -> Place:
     return Place("local", lambda: LocalBackend(root), "", env, folder)
 
 
-def _kubernetes(request: pytest.FixtureRequest, folder: Path) -> Place:
-    cluster: Any = request.getfixturevalue("cluster")
-    namespace: str = request.getfixturevalue("namespace")
-    env = {
-        **_environment(folder, "kubernetes"),
+def _way_to(cluster: Any, namespace: str) -> dict[str, str]:
+    return {
         "KUBECONFIG": str(cluster.kubeconfig),
         "GPU_WORKBENCH_NAMESPACE": namespace,
         "JUPYTER_IMAGE_SPEC": cluster.images.worker,
     }
+
+
+def _kubernetes(request: pytest.FixtureRequest, folder: Path) -> Place:
+    cluster: Any = request.getfixturevalue("cluster")
+    namespace: str = request.getfixturevalue("namespace")
+    env = {**_environment(folder, "kubernetes"), **_way_to(cluster, namespace)}
 
     def make() -> Backend:
         return KubernetesBackend(kubeconfig=str(cluster.kubeconfig), namespace=namespace)

@@ -93,6 +93,10 @@ async def test_a_tab_is_told_of_changes_and_nothing_is_kept_when_it_looks_no_lon
         assert seen.states["capacity"]["local"]["capacity"]["waiting"] == [
             {"name": "GPUs", "mine": 4, "others": 0}
         ]
+        assert (
+            "Waits for all 4 GPUs of this machine: sessions and runs that came"
+            in nb.check("%gpu why big").result
+        )
         await seen.unsubscribe("capacity")
         nb.check("%gpu stop big")
         seen.states.clear()
@@ -102,6 +106,11 @@ async def test_a_tab_is_told_of_changes_and_nothing_is_kept_when_it_looks_no_lon
 
 
 def test_the_magic_and_the_program_say_the_same(folder: Path, devices: dict[str, str], nb: Notebook) -> None:
+    assert re.search(
+        r"^0 .* / 141 GiB .* SIMULATED H200\nSIMULATED: the devices are doubles$",
+        nb.check("%gpu top").result,
+        re.M,
+    )
     said = nb.check("%gpu capacity").result
     assert re.search(r"^H200 141 GiB +2 of 4 +1 +1 +SIMULATED$", said, re.M), said
     again = subprocess.run(

@@ -13,8 +13,13 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")
-def nb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
-    with notebook(tmp_path_factory.mktemp("cells")) as made:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cells")
+
+
+@pytest.fixture(scope="module")
+def nb(folder: Path) -> Iterator[Notebook]:
+    with notebook(folder) as made:
         made.check("import numpy as np; x = np.arange(5_000_000.)")
         yield made
 
@@ -85,6 +90,23 @@ def test_a_line_that_cannot_be_meant_starts_nothing(nb: Notebook, cell: str, err
     assert nb.run("%%gpu --no-in\nstarted").error.startswith("NameError")
 
 
+def test_a_wrong_profile_file_is_one_clear_error_and_nothing_starts(nb: Notebook, folder: Path) -> None:
+    wrong = folder / "gpu-workbench.yaml"
+    wrong.write_text("profiles:\n  big:\n    gpuss: 2\n")
+    try:
+        for line in ("%%gpu --session of-big --profile big\n1", "%gpu start --session of-big"):
+            ran = nb.run(line)
+            assert ran.status == "error"
+            assert ran.error.startswith("ProfileError: ")
+            assert (
+                "gpu-workbench.yaml, line 3: nothing is called 'gpuss' here. Did you mean gpus?" in ran.error
+            )
+            assert "Traceback" not in ran.traceback
+    finally:
+        wrong.unlink()
+    assert "of-big" not in nb.check("%gpu ls").shown
+
+
 def test_a_value_that_cannot_travel_is_named_and_nothing_is_sent(nb: Notebook) -> None:
     nb.check("import threading; bag = {'ok': 1, 'lock': threading.Lock()}; fine = 7")
     ran = nb.run("%%gpu\nprint(fine)\nbag['ok']")
@@ -113,6 +135,18 @@ def test_a_changed_value_is_sent_again_and_an_unchanged_one_is_not(nb: Notebook)
     assert nb.check("%%gpu\nid(y) == where").result == "True"
     nb.check("y[0] = 5  # in place")
     assert nb.check("%%gpu\nfloat(y.sum())").result == "5.0"
+
+
+def test_one_changed_number_in_the_middle_of_a_large_frame_arrives(nb: Notebook) -> None:
+    """What is large is not compared by samples."""
+    nb.check("import pandas as pd; frame = pd.DataFrame(np.zeros((2**20, 32)), copy=False)")  # 256 MiB
+    look = "float(frame.to_numpy().sum())"
+    assert nb.check(f"%%gpu\nwhere_frame = id(frame); {look}").result == "0.0"
+    assert nb.check("%%gpu\nid(frame) == where_frame").result == "True", "unchanged, it is not sent again"
+    nb.check("frame.iat[2**19, 20] = 5")
+    assert nb.check(f"%%gpu\n{look}").result == "5.0"
+    nb.check("%%gpu --no-in\ndel frame")
+    nb.check("del frame")
 
 
 def test_functions_travel_with_what_they_read(nb: Notebook) -> None:

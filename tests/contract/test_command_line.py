@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -52,6 +53,11 @@ def test_a_script_finds_its_modules_and_files_and_its_exit_code_is_ours(project:
     out, errors = process.communicate(timeout=120)
     assert out == "read here --epochs 3\n", errors
     assert process.returncode == 3, errors
+    doctor = start(project, "doctor")
+    out, errors = doctor.communicate(timeout=60)
+    assert out.endswith("All that is needed is there\n"), out + errors
+    assert f"✓ Backend {project.name} (from " in out
+    assert doctor.returncode == 0
 
 
 def test_a_script_is_interrupted_from_here_and_its_log_read_afterwards(project: Place) -> None:
@@ -65,3 +71,18 @@ def test_a_script_is_interrupted_from_here_and_its_log_read_afterwards(project: 
     assert out.startswith("read here wait\n"), errors
     assert errors == "" or project.name == "local", "a container's log does not tell stdout from stderr"
     assert "interrupted" in start(project, "why", "long").communicate(timeout=60)[0]
+
+
+def test_a_run_is_stopped_by_its_name_and_only_once(project: Place) -> None:
+    process = start(project, "run", "src/train.py", *LITTLE, "--name", "forgotten", "--", "wait")
+    assert process.stdout
+    assert process.stdout.readline() == "read here wait\n"
+    out, errors = start(project, "stop", "forgotten").communicate(timeout=60)
+    going, stopped = out.splitlines()
+    assert going == "Going with forgotten: the run forgotten that is under way"
+    assert re.fullmatch(r"Stopped forgotten \(\w{12}\)", stopped), out + errors
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode not in (0, 3), errors
+    again = start(project, "stop", "forgotten")
+    assert again.communicate(timeout=60)[0].endswith(" had ended already\n")
+    assert again.returncode == 0

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.conftest import Desk
 from tests.kernels import notebook
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(240, func_only=True)
 
-CELL = """%%gpu --detach --name squares --out found,last
+CELL = """%%gpu --detach {} --name squares --out found,last
 import time
 from IPython.display import HTML, display
 found = []
@@ -21,16 +22,15 @@ last = found[-1]
 last"""
 
 
-def test_a_run_is_sealed_and_shown_again_by_another_kernel_after_its_own_was_killed(tmp_path: Path) -> None:
-    state = {"GPU_WORKBENCH_STATE_DIR": str(tmp_path / "state")}
-    with notebook(tmp_path / "one", env=state, stop=False) as nb:
+def test_a_run_is_sealed_and_shown_again_by_another_kernel_after_its_own_was_killed(desk: Desk) -> None:
+    with desk.open("one.ipynb", stop=False) as nb:
         nb.check("numbers = [1, 2, 3]\ndef square(n): return n * n")
-        sealed = nb.check(CELL).shown
+        sealed = nb.check(CELL.format(desk.small)).shown
         assert "Sealed squares" in sealed
         assert "numbers" in sealed
         assert "square" in sealed
         nb.kill()
-    with notebook(tmp_path / "two", env=state) as nb:
+    with desk.open("two.ipynb") as nb:
         shown = nb.check("%gpu attach squares")
         assert shown.stream() == "1\n2\n3\n"
         assert shown.result == "9"

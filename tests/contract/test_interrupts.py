@@ -7,17 +7,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kernels import Notebook, Ran, notebook
+from tests.contract.conftest import ON_THIS_MACHINE, Desk
+from tests.kernels import Notebook, Ran
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(240, func_only=True)
 
 IN_C = "import hashlib; hashlib.pbkdf2_hmac('sha256', b'a', b'b', 2_000_000_000)"
 """Minutes in C: Python hears of the interrupt only when it is over."""
 
 
 @pytest.fixture(scope="module")
-def nb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
-    with notebook(tmp_path_factory.mktemp("interrupts")) as made:
+def nb(desk: Desk) -> Iterator[Notebook]:
+    with desk.warm() as made:
         made.check("%%gpu\nstate = 'kept'")
         yield made
 
@@ -72,6 +73,7 @@ def test_again_when_it_blocks_in_c_restarts_the_process(nb: Notebook) -> None:
     nb.check("%%gpu\nstate = 'kept'")
 
 
+@ON_THIS_MACHINE
 def test_it_never_hits_the_next_cell(nb: Notebook) -> None:
     for _ in range(10):
         message = nb.begin("%%gpu\nimport time; time.sleep(0.05)")

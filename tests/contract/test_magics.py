@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gpu_workbench.backends.local.backend import LocalBackend
+from gpu_workbench.core.spec import WorkloadSpec
 from tests.kernels import Notebook, notebook
 
 pytestmark = pytest.mark.timeout(180)
@@ -75,6 +77,72 @@ def test_the_name_column_has_the_sessions_name(nb: Notebook) -> None:
     assert re.search(r"\bprep\s+Idle\s", nb.check("%gpu ls").result)
 
 
+def shows(nb: Notebook, line: str, pattern: str) -> re.Match[str]:
+    """What a command says once it has heard of it: the agent tells of its limits once a second."""
+    end = time.monotonic() + 30
+    while not (found := re.search(pattern, nb.check(line).result)):
+        assert time.monotonic() < end, f"{line} does not say {pattern}"
+    return found
+
+
+def test_the_overview_and_why_name_the_session_and_keep_puts_off_its_end(nb: Notebook) -> None:
+    nb.check("%%gpu --session kept --idle-limit 10m\n1")
+    assert shows(nb, "%gpu", r"\bkept\s+Idle\s+CPU · this machine\s+ends in (\S+ \S+)").group(1) == "9 min"
+    said = nb.check("%gpu why kept").result.splitlines()
+    assert said[0] == "● Idle  session kept · CPU · this machine"
+    assert re.fullmatch(r"  ends in 9 min \d\d s if no cell runs", said[1])
+    assert nb.check("%gpu keep 2h kept").stream() == "kept is kept for 2 h 00 min, idle or not\n"
+    shows(nb, "%gpu why kept", r"ends in (2 h 00|1 h 59) min if no cell runs")
+    assert "There is no run 'nobody'" in nb.run("%gpu why nobody").error
+
+
+def test_what_is_pushed_or_named_travels_and_nothing_else(nb: Notebook) -> None:
+    nb.check("pushed, a, b = [1, 2], 'a', 'b'")
+    assert nb.check("%gpu push pushed").stream() == "Sent pushed: 5 B\n"
+    assert nb.check("%%gpu --no-in\npushed").result == "[1, 2]"
+    cell = "try:\n    b\nexcept NameError:\n    print('without b')\na"
+    assert nb.run(f"%%gpu --no-in\n{cell}").error.startswith("NameError: name 'a' is not defined")
+    ran = nb.check(f"%%gpu --in a\n{cell}")
+    assert (ran.stream(), ran.result) == ("without b\n", "'a'")
+    ran = nb.run("%%gpu --in a,nosuch\nran = True")
+    assert ran.error == "FlagError: --in names nosuch, which is not defined here"
+    assert nb.run("%%gpu --no-in\nran").error.startswith("NameError")
+
+
+AT_ONCE = """
+import sys
+from gpu_workbench.app import execution
+from gpu_workbench.surfaces.magics import moving
+execution.SENDING_TICK, moving.SEND_SHOWN_AFTER, big = 0.001, 0.0, bytes(20_000_000)
+view = sys.modules["gpu_workbench.surfaces.view.bundle"]
+after_two_seconds = view.worth_showing
+"""
+"""A value that needs no time here to be long on its way."""
+
+
+def test_what_is_long_on_its_way_has_a_bar_or_the_view_and_never_both(nb: Notebook) -> None:
+    nb.check("%%gpu\n1")
+    nb.check(AT_ONCE)
+    bar = re.compile(r"(\rbig is (\w+): █* *[\d.]+ \w+ of 19 MiB *)+\r +\r")
+    try:
+        for line, way in (("push", "going"), ("pull", "coming")):
+            drawn = bar.fullmatch(nb.check(f"%gpu {line} big").stream("stderr"))
+            assert drawn is not None
+            assert drawn.group(2) == way
+        nb.check("big = bytes(20_000_001)")
+        ran = nb.check("%%gpu\nlen(big)")
+        assert bar.fullmatch(ran.stream("stderr"))
+        assert not ran.displays
+        nb.check("big = bytes(20_000_002); view.worth_showing = lambda run, elapsed: True")
+        ran = nb.check("%%gpu\nlen(big)")
+        assert "Succeeded" in ran.shown
+        assert ran.stream("stderr") == ""
+    finally:
+        nb.check(
+            "execution.SENDING_TICK, moving.SEND_SHOWN_AFTER, view.worth_showing = 0.25, 0.5, after_two_seconds"
+        )
+
+
 def test_the_doctor_says_what_is_there_and_what_to_do(nb: Notebook) -> None:
     shown = nb.check("%gpu doctor").result
     assert re.search(r"^✓ Python 3\.", shown, re.M)
@@ -97,3 +165,20 @@ def test_secrets_are_for_clusters_and_profiles_and_settings_are_tables(nb: Noteb
     assert re.search(r"idle-limit\s+2 h 00 min", shown)
     assert "hunter2" not in shown
     assert re.search(r"backend\s+local\s+built-in", nb.check("%gpu use").result)
+
+
+async def test_stop_all_ends_what_is_mine_and_nothing_of_others(nb: Notebook, folder: Path) -> None:
+    backend = LocalBackend(folder / ".state" / "local")
+    theirs = await backend.start(WorkloadSpec(id="fedcba987654", name="theirs", owner="f" * 16))
+    try:
+        nb.check("%%gpu --session mine\n1")
+        assert "theirs" not in nb.check("%gpu ls --all").result
+        stopped = nb.check("%gpu stop --all").stream()
+        assert "Stopped mine (" in stopped
+        assert "theirs" not in stopped
+        left = {handle.id: handle.ended for handle in await backend.list(owner="")}
+        assert not left.pop(theirs.id)
+        assert left
+        assert all(left.values())
+    finally:
+        await backend.stop(theirs, force=True)

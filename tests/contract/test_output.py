@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernels import Notebook, notebook
+from tests.contract.conftest import ON_THIS_MACHINE, Desk
+from tests.kernels import Notebook, Ran
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(300, func_only=True)
 
 MEBIBYTE = 1 << 20
 
 
 @pytest.fixture(scope="module")
-def nb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
-    with notebook(tmp_path_factory.mktemp("output")) as made:
-        made.check("%gpu start --gpus 0")
+def nb(desk: Desk) -> Iterator[Notebook]:
+    with desk.warm() as made:
         made.check("%%gpu\nstate = 'kept'")
         yield made
 
@@ -43,6 +43,7 @@ def test_ten_megabytes_on_one_line_come_whole(nb: Notebook) -> None:
     assert highest_memory(nb.pid) - before < 120 * MEBIBYTE
 
 
+@ON_THIS_MACHINE
 def test_memory_here_does_not_grow_with_the_output(nb: Notebook) -> None:
     cell = "%%gpu\nfor i in range({0}): print(f'{{i:07d}}' + '.' * 1000)"
     nb.check(cell.format(30_000))
@@ -78,6 +79,7 @@ def test_a_progress_bar_of_carriage_returns_ends_at_its_end(nb: Notebook) -> Non
     assert shown == sorted(shown), "it never goes back"
 
 
+@ON_THIS_MACHINE
 def test_stderr_between_stdout_stays_where_it_was(nb: Notebook) -> None:
     cell = """%%gpu
 import sys
@@ -94,8 +96,8 @@ for i in range(200):
 
 
 @pytest.mark.parametrize("close", ["sys.stdout.close()", "os.close(1)"])
-def test_a_cell_that_closes_its_own_stdout_ends_truly(nb: Notebook, close: str) -> None:
-    place = f"%%gpu --session {'python' if 'sys' in close else 'descriptor'} --gpus 0"
+def test_a_cell_that_closes_its_own_stdout_ends_truly(desk: Desk, nb: Notebook, close: str) -> None:
+    place = f"%%gpu --session {'python' if 'sys' in close else 'descriptor'} {desk.small}"
     ran = nb.check(f"{place}\nimport os, sys\nprint('said', flush=True)\n{close}\n'ended'")
     assert ran.stream() == "said\n"
     assert ran.result == "'ended'"
@@ -104,6 +106,7 @@ def test_a_cell_that_closes_its_own_stdout_ends_truly(nb: Notebook, close: str) 
     assert failed.error == "ZeroDivisionError: division by zero"
 
 
+@ON_THIS_MACHINE
 def test_a_cell_that_forks_says_what_its_children_say(nb: Notebook) -> None:
     cell = """%%gpu
 import os, subprocess, sys
@@ -122,6 +125,7 @@ code
     assert nb.check("%%gpu\nstate").result == "'kept'"
 
 
+@ON_THIS_MACHINE
 def test_a_fork_that_is_left_to_run_on_does_not_hold_the_cell(nb: Notebook) -> None:
     cell = """%%gpu
 import os, signal
@@ -137,6 +141,7 @@ child
     )
 
 
+@ON_THIS_MACHINE
 def test_tqdm_auto_is_text(nb: Notebook) -> None:
     ran = nb.check("%%gpu\nfrom tqdm.auto import tqdm\nfor _ in tqdm(range(50), desc='epochs'): pass")
     assert "epochs: 100%" in ran.stream("stderr")
@@ -167,16 +172,22 @@ def widgets_of(outputs: list[dict[str, dict[str, object]]]) -> list[object]:
     ]
 
 
-def test_a_cell_that_ends_its_process_loses_nothing_that_was_shown(nb: Notebook, tmp_path: Path) -> None:
-    gate = tmp_path / "go"
-    cell = f"""%%gpu
-import os, sys, time
+def test_a_cell_that_ends_its_process_loses_nothing_that_was_shown(nb: Notebook) -> None:
+    cell = """%%gpu
+import os, sys
 for i in range(1000): print(i)
 sys.stdout.flush()
-while not os.path.exists({str(gate)!r}): time.sleep(0.05)
+input()
 os._exit(7)
 """
-    ran = nb.end(nb.begin(cell), seen=lambda ran: gate.touch() if ran.stream().endswith("999\n") else None)
+    answered = []
+
+    def answer(ran: Ran) -> None:
+        if ran.stream().endswith("999\n") and not answered:
+            answered.append(nb.client.get_stdin_msg(timeout=30))
+            nb.client.input("go")
+
+    ran = nb.end(nb.client.execute(cell, allow_stdin=True), seen=answer)
     assert ran.status == "error"
     assert ran.stream() == "".join(f"{i}\n" for i in range(1000))
     assert "exit code 7" in ran.shown

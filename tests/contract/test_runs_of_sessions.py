@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.kernels import Notebook, Ran, notebook
+from tests.contract.conftest import Desk
+from tests.kernels import Notebook, Ran
 
-pytestmark = pytest.mark.timeout(180)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("runs")
+pytestmark = pytest.mark.timeout(180, func_only=True)
 
 
 @pytest.fixture(scope="module")
-def nb(folder: Path) -> Iterator[Notebook]:
-    with notebook(folder) as made:
+def nb(desk: Desk) -> Iterator[Notebook]:
+    with desk.warm() as made:
         made.check("%%gpu --name first --out answer\nprint('of the first')\nanswer = 42")
         made.check("%%gpu --name second\nprint('of the second')")
         yield made
 
 
 @pytest.fixture(scope="module")
-def other(nb: Notebook, folder: Path) -> Iterator[Notebook]:
-    with notebook(folder, name="other.ipynb", stop=False) as made:
+def other(nb: Notebook, desk: Desk) -> Iterator[Notebook]:
+    with desk.open("other.ipynb", stop=False) as made:
         yield made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -14,3 +15,20 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
     """An agent that tests leave as they found it, up to its variables and its generation."""
     with agent(tmp_path_factory.mktemp("agent")) as made:
         yield made
+
+
+@pytest.fixture(scope="package")
+def shared_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
+    """Another one, that listens as on a cluster: on a TCP port, with TLS."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with agent(tmp_path_factory.mktemp("agent"), port=port) as made:
+        yield made
+
+
+@pytest.fixture(params=["unix", "tls"])
+def reached(request: pytest.FixtureRequest) -> AgentProcess:
+    """Each of them in turn, for what anybody who finds its port can do."""
+    found: AgentProcess = request.getfixturevalue("shared" if request.param == "unix" else "shared_tls")
+    return found

@@ -21,13 +21,16 @@ from typing import TypeVar
 from gpu_workbench.app.sealing import FileToSeal, seal
 from gpu_workbench.backends.archive import agent_archive, agent_digest
 from gpu_workbench.backends.channel import Channel
+from gpu_workbench.backends.kubernetes.credentials import make_credentials
 from gpu_workbench.core import events as e
 from gpu_workbench.core.agent_config import AgentConfig, Listen, dump_agent_config
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import JsonObject
+from gpu_workbench.transport.streams import ByteStream, PlainStream
 from gpu_workbench.transport.unix import connect_unix
 from gpu_workbench.values.codecs import Decoder, Encoded, encode
+from tests.tls import connect_tcp, secured
 
 TOKEN = "only-for-tests"
 KEY = b"0123456789abcdef" * 4
@@ -61,13 +64,19 @@ def _environment() -> dict[str, str]:
 
 @dataclass
 class AgentProcess:
-    """One agent. ``config`` overrides fields of :class:`AgentConfig`."""
+    """One agent.
+
+    Args:
+        config: Overrides fields of :class:`AgentConfig`.
+        port: It listens there, with TLS, as on a cluster; 0 for a Unix socket.
+    """
 
     folder: Path
     python: str = sys.executable
     env: dict[str, str] = field(default_factory=dict)
     wrapper: tuple[str, ...] = ()
     config: dict[str, object] = field(default_factory=dict)
+    port: int = 0
     process: subprocess.Popen[bytes] = field(init=False)
 
     def start(self) -> AgentProcess:
@@ -82,6 +91,7 @@ class AgentProcess:
             "listen": Listen(socket=str(self.socket)),
             "termination_file": str(self.folder / "record.json"),
             "echo": False,
+            **(self._tls() if self.port else {}),
             **self.config,
         }
         config = AgentConfig(**settings)  # type: ignore[arg-type]
@@ -106,11 +116,24 @@ class AgentProcess:
         self._wait_until_it_listens()
         return self
 
+    def _tls(self) -> dict[str, object]:
+        made = asyncio.run(make_credentials("w1"))
+        for name in ("tls.crt", "tls.key"):
+            (self.folder / name).write_bytes(made[name])
+        return {
+            "listen": Listen(port=self.port),
+            "cert_file": str(self.folder / "tls.crt"),
+            "key_file": str(self.folder / "tls.key"),
+        }
+
     def _wait_until_it_listens(self) -> None:
+        family, address = (
+            (socket.AF_INET, ("127.0.0.1", self.port)) if self.port else (socket.AF_UNIX, str(self.socket))
+        )
         end = time.monotonic() + LONG
         while time.monotonic() < end and self.process.poll() is None:
-            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as made:
-                made.connect(str(self.socket))
+            with contextlib.suppress(OSError), socket.socket(family) as made:
+                made.connect(address)
                 return
             time.sleep(0.01)
         raise AssertionError(f"the agent does not listen:\n{self.log}")
@@ -153,10 +176,16 @@ class AgentProcess:
                 self.process.wait()
 
     async def connect(self) -> socket.socket:
-        return await connect_unix(str(self.socket))
+        return await (connect_tcp(self.port) if self.port else connect_unix(str(self.socket)))
+
+    async def stream(self) -> ByteStream:
+        """A connection on which anything may be written, inside TLS where the agent wants that."""
+        plain = PlainStream(await self.connect())
+        return await secured(plain) if self.port else plain
 
     def channel(self, token: str = TOKEN) -> Channel:
-        return Channel(connect=self.connect, token=token)
+        certificate = (self.folder / "tls.crt").read_text() if self.port else None
+        return Channel(connect=self.connect, token=token, certificate=certificate)
 
     @contextlib.asynccontextmanager
     async def client(self, *, after: str | None = None) -> AsyncIterator[Client]:

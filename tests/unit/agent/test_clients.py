@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import json
+from pathlib import Path
 
 import pytest
 
 from gpu_workbench.core import events as e
-from gpu_workbench.core.errors import Conflict, NotFound
+from gpu_workbench.core.errors import Conflict, NotFound, Unreachable
 from gpu_workbench.core.events import decode_entry
 from gpu_workbench.core.model import Phase
+from gpu_workbench.core.sealed import content_hash
 from gpu_workbench.core.spec import RunSpec
+from gpu_workbench.core.wire import Json
+from gpu_workbench.transport.tar import pack
 
-from .harness import AgentProcess, new_id
+from .harness import TOKEN, AgentProcess, agent, new_id
 
 # several clients, lost replies
 
@@ -51,21 +57,126 @@ async def test_the_same_id_again_runs_nothing_twice(shared: AgentProcess) -> Non
         assert len(client.events(e.RunStarted)) == 3
 
 
-async def test_a_request_whose_reply_is_lost_can_be_made_again(shared: AgentProcess) -> None:
+async def lost(agent_: AgentProcess, method: str, path: str, body: bytes | Json = b"") -> None:
+    """Make a request whose reply is cut off on its way: it is done, and the client never hears of it."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    head = (
+        f"{method} /v1/{path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\n"
+        f"content-length: {len(content)}\r\n\r\n"
+    ).encode()
+    loop = asyncio.get_running_loop()
+    with await agent_.connect() as sock:
+        await loop.sock_sendall(sock, head + content)
+        assert await asyncio.wait_for(loop.sock_recv(sock, 1), 20)
+
+
+async def test_a_run_whose_reply_is_lost_runs_once(shared: AgentProcess) -> None:
     async with shared.client() as client:
         await client.run("hits = 0")
         spec = RunSpec(id=new_id(), cell="hits += 1")
-        body = b'{"id": "%s", "cell": "hits += 1"}' % spec.id.encode()
-        head = (
-            f"PUT /v1/runs/{spec.id} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer only-for-tests\r\n"
-            f"content-length: {len(body)}\r\n\r\n"
-        ).encode()
-        sock = await shared.connect()
-        await asyncio.get_running_loop().sock_sendall(sock, head + body)
-        sock.close()  # before any reply
-        await client.event(e.RunEnded, run=spec.id)
+        await lost(shared, "PUT", f"runs/{spec.id}", {"id": spec.id, "cell": spec.cell})
         await client.channel.put_run(spec)
+        await client.event(e.RunEnded, run=spec.id)
         assert (await client.run("assert hits == 1")).phase is Phase.SUCCEEDED
+
+
+async def test_an_interrupt_whose_reply_is_lost_is_heard_once(shared: AgentProcess) -> None:
+    cell = """
+import time
+hits = 0
+print('go', flush=True)
+try: time.sleep(60)
+except KeyboardInterrupt: hits += 1
+input('saving')
+"""
+    async with shared.client() as client:
+        run = await client.submit(cell)
+        await client.started(run)
+        await lost(shared, "POST", f"runs/{run}/interrupt", {"grade": 1})
+        assert await client.channel.interrupt(run, grade=1) == {"was": "running"}
+        asked = await client.event(e.InputRequested, run=run)
+        await client.channel.answer(run, request=asked.request, value="")
+        assert (await client.event(e.RunEnded, run=run)).phase is Phase.SUCCEEDED
+        assert (await client.run("assert hits == 1")).phase is Phase.SUCCEEDED
+
+
+async def test_a_restart_whose_reply_is_lost_happens_once(shared: AgentProcess) -> None:
+    async with shared.client() as client:
+        run = await client.submit("import time; print('go', flush=True); time.sleep(60)")
+        await client.started(run)
+        await lost(shared, "POST", f"runs/{run}/interrupt", {"grade": 2})
+        with contextlib.suppress(Conflict):  # it may be over by now
+            await client.channel.interrupt(run, grade=2)
+        assert (await client.run("1")).phase is Phase.SUCCEEDED
+        assert len(client.events(e.PayloadRestarted)) == 1
+
+
+async def test_an_answer_whose_reply_is_lost_answers_no_second_question(shared: AgentProcess) -> None:
+    async with shared.client() as client:
+        run = await client.submit("said = [input('first '), input('second ')]")
+        first = await client.event(e.InputRequested, run=run, prompt="first ")
+        await lost(shared, "POST", f"runs/{run}/input", {"request": first.request, "value": "one"})
+        with pytest.raises(Conflict):  # which is as good as done
+            await client.channel.answer(run, request=first.request, value="one")
+        second = await client.event(e.InputRequested, run=run, prompt="second ")
+        with pytest.raises(Conflict):
+            await client.channel.answer(run, request=first.request, value="one")
+        await client.channel.answer(run, request=second.request, value="two")
+        await client.event(e.RunEnded, run=run)
+        assert (await client.run("assert said == ['one', 'two']")).phase is Phase.SUCCEEDED
+        assert [event.request for event in client.events(e.InputAnswered)] == [first.request, second.request]
+
+
+async def test_files_whose_reply_is_lost_are_laid_out_once(shared: AgentProcess) -> None:
+    work, content = shared.folder / "work", b"1,2"
+    (work / "gone.csv").write_bytes(b"old")
+    entry: Json = {"hash": content_hash(content), "mode": 0o100644, "size": len(content)}
+    manifest: dict[str, Json] = {"files": {"lost.csv": entry}, "remove": ["gone.csv"]}
+    async with shared.client() as client:
+        await lost(shared, "PUT", f"files/{content_hash(content)}", content)
+        assert await client.channel.missing_files(manifest) == []
+        await client.channel.put_file(content_hash(content), content)
+        await lost(shared, "POST", "files/commit", manifest)
+        (work / "lost.csv").write_bytes(b"the session's own by now")
+        await client.channel.commit_files(manifest)
+        assert (work / "lost.csv").read_bytes() == b"the session's own by now"
+        assert not (work / "gone.csv").exists()
+
+
+async def test_a_copy_whose_reply_is_lost_is_there_once(shared: AgentProcess, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "x").write_text("x")
+    packed = pack(tmp_path / "folder")
+    async with shared.client() as client:
+        await lost(shared, "PUT", "archive?path=lost-copy&name=folder", b"".join(packed.chunks()))
+        await client.channel.put_archive(
+            "lost-copy", name="folder", file=False, chunks=packed.chunks(), length=packed.length
+        )
+    found = shared.folder / "work" / "lost-copy"
+    assert [path.name for path in found.rglob("*")] == ["x"]
+
+
+async def test_a_stop_whose_reply_is_lost_stops_once_and_keeping_twice_keeps_no_longer(
+    tmp_path: Path,
+) -> None:
+    with agent(tmp_path) as made:
+        async with made.client(after="") as client:
+            await client.up()
+            before = (await client.channel.state())["now"]
+            assert isinstance(before, float)
+            await lost(made, "POST", "keep", {"seconds": 10_000})
+            ends_at = (await client.channel.keep(10_000))["ends_at"]
+            now = (await client.channel.state())["now"]
+            assert isinstance(ends_at, float)
+            assert isinstance(now, float)
+            assert before + 9_999 < ends_at < now + 10_001
+            await lost(made, "POST", "stop", {"reason": "enough"})
+            with contextlib.suppress(Unreachable):  # it may be gone by now
+                await client.channel.stop("again")
+            await client.closed()
+            assert [event.reason for event in client.events(e.StopBegan)] == ["enough"]
+        assert made.wait() == 0
+    assert (made.record["outcome"], made.record["reason"]) == ("Stopped", "enough")
 
 
 async def test_the_first_answer_to_input_wins(shared: AgentProcess) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import pytest
 
 from gpu_workbench.agent.exits import exit_code
 from gpu_workbench.agent.job import SealBroken, open_seal
+from gpu_workbench.app.incoming import fetch, read_kept
 from gpu_workbench.app.sealing import FileToSeal, seal
+from gpu_workbench.backends.kept import KeptFolder
 from gpu_workbench.core import events as e
+from gpu_workbench.core.errors import ForgedValue, Unreachable
 from gpu_workbench.core.exits import Exit
 from gpu_workbench.core.model import Cause, Failure, Phase
 from gpu_workbench.core.spec import RunSpec
@@ -72,6 +76,42 @@ async def test_cell_runs_with_its_values_and_files_and_leaves_signed_results(tmp
         verify(KEY, facts["signature"], run="r1", name=name, codec=facts["codec"], digest=facts["digest"])
         assert (tmp_path / "store" / facts["file"]).stat().st_size == facts["length"] == value.size
     assert ended(agent).phase is Phase.SUCCEEDED
+
+
+class Hostile:
+    """A pickle of it makes a folder where it is loaded."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = str(marker)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.system, (f"mkdir {self.marker} #{'x' * 600}",)
+
+
+async def test_a_result_changed_in_its_store_is_not_handed_out_while_the_agent_lives(tmp_path: Path) -> None:
+    hostile = encode(Hostile(tmp_path / "loaded"))
+    plain = encode({"k" * 300})
+    size = hostile.length - plain.length + 300
+    agent = job_agent(tmp_path, f"seen = {{'k' * {size}}}", run="r1", out=("seen",))
+    try:
+        agent.start()
+        async with agent.client(after="") as client:
+            assert (await client.event(e.RunEnded)).phase is Phase.SUCCEEDED
+            stored = tmp_path / "store" / "results" / "seen"
+            kept = stored.read_bytes()
+            forged = b"".join(hostile.chunks)
+            assert len(forged) == len(kept)  # so that nothing but its content gives it away
+            stored.write_bytes(forged)
+            with pytest.raises(Unreachable):
+                await fetch(client.channel, "seen", run="r1")
+            there = KeptFolder(stored.parent, tmp_path / "store", run_key=KEY)  # where the client looks then
+            with pytest.raises(ForgedValue):
+                await read_kept(there, "seen", run="r1")
+            assert not (tmp_path / "loaded").exists()
+            stored.write_bytes(kept)
+            assert await fetch(client.channel, "seen", run="r1") == {"k" * size}
+    finally:
+        agent.stop()
 
 
 @pytest.mark.parametrize("spoiled", ["job", "signature", "value", "missing-value", "codec", "other-run"])

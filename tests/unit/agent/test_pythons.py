@@ -1,20 +1,20 @@
-"""The agent in images that are not ours: every Python there is here, with the oldest ipykernel it takes and the newest."""
+"""The agent in images that are not ours, and made by notebooks that are not ours: every Python there is here, with the
+oldest ipykernel it takes and the newest."""
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
-import platformdirs
+import h11
 import pytest
 
+import gpu_workbench
 from gpu_workbench.core import events as e
 from gpu_workbench.core.errors import NotFound
 from gpu_workbench.core.model import Cause, Phase
+from tests import pythons
 
 from .harness import agent
 
@@ -24,54 +24,11 @@ OLDEST = {"3.10": "6.4.0", "3.11": "6.4.0", "3.12": "6.16.0", "3.13": "6.16.0", 
 """The oldest ipykernel for each Python. Installers refuse what describes 6.0 to 6.3; up to 6.9 it needs a module, ``imp``,
 that Python 3.12 has no more."""
 
-CACHE = Path(platformdirs.user_cache_dir("gpu-workbench")) / "pythons"
-
-
-def interpreter(version: str) -> str | None:
-    """A Python of that version on this machine: on PATH, or among pyenv's."""
-    candidates = [shutil.which(f"python{version}")]
-    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-    candidates += [str(path / "bin" / "python") for path in sorted(root.glob(f"{version}.*"), reverse=True)]
-    for candidate in candidates:
-        if candidate and _version(candidate) == version:
-            return candidate
-    return None
-
-
-def _version(python: str) -> str:
-    said = subprocess.run(  # noqa: PLW1510 - a broken one has no version
-        [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True
-    )
-    return said.stdout.strip()
-
 
 def environment(version: str, ipykernel: str) -> str:
-    """An interpreter that has this ipykernel and what it needs, and nothing else. Made once, kept in the user's cache."""
-    found = interpreter(version)
-    if found is None:
-        pytest.skip(f"there is no Python {version} on this machine")
-    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-    if not Path(uv).exists():
-        pytest.skip("uv is needed to make environments")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    folder = CACHE / f"{version}-ipykernel-{ipykernel}"
-    python = folder / "bin" / "python"
-    with (CACHE / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "complete").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            wanted = "ipykernel" if ipykernel == "newest" else f"ipykernel=={ipykernel}"
-            for command in (
-                [uv, "venv", "--quiet", "--python", found, str(folder)],
-                [uv, "pip", "install", "--quiet", "--python", str(python), wanted],
-            ):
-                made = subprocess.run(command, check=False, capture_output=True, text=True)
-                if made.returncode:
-                    pytest.skip(
-                        f"ipykernel {ipykernel} cannot be installed on Python {version}: {made.stderr[-300:]}"
-                    )
-            (folder / "complete").touch()
-    return str(python)
+    """An interpreter that has this ipykernel and what it needs, and nothing else."""
+    wanted = "ipykernel" if ipykernel == "newest" else f"ipykernel=={ipykernel}"
+    return pythons.environment(version, f"ipykernel-{ipykernel}", [wanted])
 
 
 @pytest.mark.parametrize("age", ["oldest", "newest"])
@@ -130,3 +87,26 @@ async def test_a_session_works(tmp_path: Path, version: str, age: str) -> None:
             await client.event(e.RankEnded, phase=Phase.STOPPED)
         assert made.wait() == 0
     assert "Traceback" not in made.log
+
+
+@pytest.mark.parametrize("version", OLDEST)
+def test_the_archive_that_it_makes_has_its_compiled_half_and_fits(version: str) -> None:
+    """What a Python compiles has its own size; the notebook's own decides how large the archive is."""
+    code = """if True:
+        import io, zipfile
+        from gpu_workbench.backends.archive import SIZE_LIMIT, agent_archive
+        data = agent_archive()
+        names = zipfile.ZipFile(io.BytesIO(data)).namelist()
+        print(len(data), SIZE_LIMIT, sum(name.endswith(".pyc") for name in names), len(names))
+    """
+    carried = [Path(gpu_workbench.__file__).parent.parent, Path(h11.__file__).parent.parent]
+    ran = subprocess.run(
+        [environment(version, "newest"), "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, carried))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    size, limit, compiled, members = map(int, ran.stdout.split())
+    assert size <= limit
+    assert 2 * compiled == members

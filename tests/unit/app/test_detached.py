@@ -20,7 +20,8 @@ from gpu_workbench.app.detached import (
 from gpu_workbench.app.sealing import FileToSeal
 from gpu_workbench.app.shipping.names import analyse
 from gpu_workbench.app.shipping.outgoing import Cargo, pack
-from gpu_workbench.core.errors import ForgedValue, TooLarge, UsageError
+from gpu_workbench.app.shipping.project import Project
+from gpu_workbench.core.errors import ForgedValue, ShippingError, TooLarge, UsageError
 from gpu_workbench.core.model import Kind, Workload
 from gpu_workbench.core.sealed import SealedJob, load_job
 from gpu_workbench.core.spec import RunSpec, WorkloadSpec
@@ -55,6 +56,26 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     subprocess.run(["git", "init", "-q", folder], check=True)
     monkeypatch.chdir(folder)
     return folder
+
+
+def test_files_that_change_while_they_are_packed_are_looked_at_again(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a log or a database that somebody writes there."""
+    read, left = Project.content, ["data.csv", "src/train.py"]
+
+    def content(self: Project, wanted: str) -> bytes:
+        if left:
+            (project / left.pop()).unlink()
+        return read(self, wanted)
+
+    monkeypatch.setattr(Project, "content", content)
+    assert sorted(project_files(project).files) == [".gitignore"]
+    left += [f"{number}.txt" for number in range(20)]
+    for name in left:
+        (project / name).write_text(name)
+    with pytest.raises(ShippingError, match="they change while they are being read"):
+        project_files(project)
 
 
 def test_a_cell_is_sealed_under_the_workloads_own_id() -> None:

@@ -131,6 +131,20 @@ def test_what_cannot_be_meant_is_one_line_and_exit_code_2(
     assert not (shell.folder / "state" / "local").exists()
 
 
+def test_a_wrong_profile_file_is_one_line_and_exit_code_2(shell: Shell) -> None:
+    wrong = shell.folder / "gpu-workbench.yaml"
+    wrong.write_text("profiles:\n  big:\n    gpuss: 2\n")
+    try:
+        for words in (("run", "train.py"), ("run", "train.py", "--profile", "big", "--detach"), ("ls",)):
+            status, out, errors = shell.run(*words)
+            assert (status, out) == (2, ""), words
+            assert "gpu-workbench.yaml, line 3: nothing is called 'gpuss' here. Did you mean gpus?" in errors
+            assert errors.count("\n") == 1
+        assert not (shell.folder / "state" / "local").exists()
+    finally:
+        wrong.unlink()
+
+
 def test_a_dry_run_starts_nothing(shell: Shell) -> None:
     code, out, _ = shell.run("run", "train.py", "--dry-run", "--gpus", "2", "--", "0")
     assert (code, out.splitlines()[0]) == (0, "Would start a detached run on this machine: 2 GPUs")

@@ -9,6 +9,9 @@ from gpu_workbench.core.exits import Exit
 from gpu_workbench.core.model import Cause, Failure, Phase
 from gpu_workbench.core.wire import JsonObject
 
+_CUDA_MEMORY = ("CUDA out of memory", "CUDA error: out of memory")
+"""What torch says where it has no class for it."""
+
 
 def not_started(code: int, *, tail: str = "") -> Failure:
     """The failure of a kernel that ended before it answered."""
@@ -61,7 +64,9 @@ def failure_of_reply(reply: JsonObject, *, interrupted: bool = False) -> Failure
         cause = Cause.INTERRUPTED
     elif name in ("SyntaxError", "IndentationError", "TabError"):
         cause = Cause.SYNTAX_ERROR
-    elif name == "OutOfMemoryError" or (name == "RuntimeError" and "CUDA out of memory" in value):
+    elif name == "OutOfMemoryError" or (
+        name == "RuntimeError" and any(said in value for said in _CUDA_MEMORY)
+    ):
         cause = Cause.CUDA_OUT_OF_MEMORY
     elif name == "MemoryError":
         cause = Cause.OUT_OF_MEMORY

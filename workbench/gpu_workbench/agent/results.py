@@ -94,7 +94,7 @@ class Results:
         replace_file(self._folder / TABLE, json.dumps(form, indent=1, sort_keys=True).encode())
 
     def get(self, name: str) -> tuple[JsonObject, Sender]:
-        """A result's description, and what writes its bytes.
+        """A result's description, and what writes its bytes; of bytes that are not the run's own, never the last ones.
 
         Raises:
             HttpError: 404, there is none of that name.
@@ -102,10 +102,12 @@ class Results:
         facts = self._table.get(name)
         if facts is None:
             raise HttpError(404, "unknown-name", f"The run has no result {name}")
+        length, digest = facts["length"], str(facts["digest"])
+        assert isinstance(length, int)
 
         async def sender(target: ByteStream) -> None:
             with (self._folder / str(facts["file"])).open("rb") as file:
-                await _copy(file, target)
+                await _copy(file, target, length=length, digest=digest)
             self._fetched.add(name)
 
         return facts, sender
@@ -150,9 +152,25 @@ class _FileStream:
         self._file.close()
 
 
-async def _copy(file: BinaryIO, target: ByteStream) -> None:
+async def _copy(file: BinaryIO, target: ByteStream, *, length: int, digest: str) -> None:
+    """Send a result that has lain in a store, where others may write.
+
+    Raises:
+        ConnectionAbortedError: it is not what was written; the connection ends before the value does.
+    """
+    passed, left = ContentDigest(), length
     buffer = memoryview(bytearray(4 * CHUNK))
-    while count := await asyncio.to_thread(file.readinto, buffer):  # type: ignore[attr-defined]
+
+    def read() -> int:
+        count = file.readinto(buffer[:left])  # type: ignore[attr-defined]
+        passed.update(buffer[:count])
+        return int(count)
+
+    while left:
+        count = await asyncio.to_thread(read)
+        left -= count
+        if not count or (not left and passed.hex() != digest):
+            raise ConnectionAbortedError("a result was changed in its store")
         await target.write(buffer[:count])
 
 

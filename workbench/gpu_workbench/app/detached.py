@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from gpu_workbench.app.files import ATTEMPTS, unsteady
 from gpu_workbench.app.sealing import FileToSeal, seal
 from gpu_workbench.app.sessions import new_id
 from gpu_workbench.app.shipping.outgoing import Cargo
@@ -140,8 +142,19 @@ def _why_absent(name: str, project: ProjectFiles) -> str:
 
 
 def project_files(folder: Path) -> ProjectFiles:
-    """The project's files under ``folder``, as they are now; a link within it becomes the file it points to."""
+    """The project's files under ``folder``, as they are now; a link within it becomes the file it points to.
+
+    Raises:
+        ShippingError: files change faster than they can be read.
+    """
     project = Project(folder.resolve())
+    for _ in range(ATTEMPTS):
+        with contextlib.suppress(FileNotFoundError):  # one changed since: look again
+            return _files_now(project)
+    raise unsteady(project.folder)
+
+
+def _files_now(project: Project) -> ProjectFiles:
     mirror = project.scan()
     files = {}
     for path, entry in mirror.files.items():

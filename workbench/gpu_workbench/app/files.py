@@ -50,11 +50,7 @@ class MirroredFiles:
             except FileNotFoundError:  # it changed since: look again
                 continue
             return self._left_out()
-        raise ShippingError(
-            f"The files of {self.project.folder.name} cannot be sent",
-            why="they change while they are being read",
-            fix="Let what writes there end, or put its folder into .gitignore",
-        )
+        raise unsteady(self.project.folder)
 
     async def _send(
         self, channel: Channel, wanted: Mapping[str, FileEntry], progress: Progress | None
@@ -119,3 +115,12 @@ class MirroredFiles:
         if Path(path).is_absolute() and Path(path).exists():
             return f"{path} is a path of this machine: give it relative to the notebook, and the session finds its own copy"
         return ""
+
+
+def unsteady(folder: Path) -> ShippingError:
+    """The files of ``folder`` change faster than they can be read."""
+    return ShippingError(
+        f"The files of {folder.name} cannot be sent",
+        why="they change while they are being read",
+        fix="Let what writes there end, or put its folder into .gitignore",
+    )

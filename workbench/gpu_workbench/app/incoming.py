@@ -25,7 +25,7 @@ async def fetch(
     """A variable of the session, or a run's result.
 
     Args:
-        channel: To the agent, whose token says that it is the user's own; so its pickles are trusted.
+        channel: To the agent. It speaks to nobody but who has the workload's own key, so a pickle is as good as signed.
         name: Of the variable.
         run: The run whose result it is; empty for the present value.
         namespace: What functions of the notebook read as their globals here.

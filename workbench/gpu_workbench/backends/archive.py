@@ -2,6 +2,7 @@
 
 Any Python from 3.10 on runs it. Beside each source lies what the Python here has compiled of it: a pod with the same
 version, as the notebook's own image has it, starts without compiling (0.2 s in place of 0.7); others pass over it.
+Should both not fit into a ConfigMap, the sources go alone.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def agent_archive(cache: Path | None = None) -> bytes:
         cache: Folder in which it is kept, so that it is compiled once and not by every kernel; ``None`` to keep it nowhere.
 
     Raises:
-        RuntimeError: a package it carries is not installed, or it has grown over its limit.
+        RuntimeError: a package it carries is not installed, or its sources alone are over the limit.
     """
     kept = cache / "agent" / f"{agent_digest()}.pyz" if cache is not None else None
     if kept is not None and kept.exists():
@@ -82,17 +83,24 @@ def _keep(path: Path, data: bytes) -> None:
 
 
 def _archive() -> bytes:
+    sources = agent_sources()
+    data = _zipped({**sources, **_compiled(sources)})
+    if len(data) > SIZE_LIMIT:
+        data = _zipped(sources)
+    if len(data) > SIZE_LIMIT:
+        raise RuntimeError(f"agent.pyz has {len(data)} bytes; {SIZE_LIMIT} are its limit")
+    return data
+
+
+def _zipped(members: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, content in {**agent_sources(), **_compiled(agent_sources())}.items():
+        for name, content in members.items():
             info = zipfile.ZipInfo(name, date_time=_TIME)
             info.compress_type = zipfile.ZIP_DEFLATED
             info.external_attr = 0o644 << 16
             archive.writestr(info, content)
-    data = buffer.getvalue()
-    if len(data) > SIZE_LIMIT:
-        raise RuntimeError(f"agent.pyz has {len(data)} bytes; {SIZE_LIMIT} are its limit")
-    return data
+    return buffer.getvalue()
 
 
 def _compiled(sources: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -41,14 +41,17 @@ class Channel:
         connect: Gives a connected socket to the agent.
         token: The workload's bearer token.
         certificate: The workload's certificate, PEM; ``None`` where the socket itself is private.
+
+    Raises:
+        ProtocolError: the certificate is none; a channel without it would believe anybody.
     """
 
     def __init__(self, *, connect: Connect, token: str, certificate: str | None = None) -> None:
         self._client = Client(
             connect=connect,
             token=token,
-            tls=_pinned_context() if certificate else None,
-            pinned=ssl.PEM_cert_to_DER_cert(certificate) if certificate else None,
+            tls=None if certificate is None else _pinned_context(),
+            pinned=None if certificate is None else _der(certificate),
         )
 
     def close(self) -> None:
@@ -268,6 +271,17 @@ class Channel:
 
 def _part(name: str) -> str:
     return urllib.parse.quote(name, safe="")
+
+
+def _der(certificate: str) -> bytes:
+    try:
+        return ssl.PEM_cert_to_DER_cert(certificate)
+    except ValueError:
+        raise errors.ProtocolError(
+            "The agent cannot be told from anybody else",
+            why="the workload's certificate is not where it was put",
+            fix="Stop the session with `%gpu stop` and start it again",
+        ) from None
 
 
 def _pinned_context() -> ssl.SSLContext:

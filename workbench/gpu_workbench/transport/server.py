@@ -142,6 +142,7 @@ class Server:
         tls: Server-side context; ``None`` for plain HTTP on a Unix socket.
         connections: How many are held at once. A further one takes the place of the one that has been silent for longest.
         patience: Seconds for a TLS handshake and for the head of a request.
+        body_patience: Seconds for the next bytes of a body; all of it may take as long as it likes.
         keep_alive: Seconds that an idle connection is held.
     """
 
@@ -153,12 +154,14 @@ class Server:
         tls: ssl.SSLContext | None = None,
         connections: int = 256,
         patience: float = 10.0,
+        body_patience: float = 60.0,
         keep_alive: float = 300.0,
     ) -> None:
         self.handler = handler
         self.headers = dict(headers or {})
         self.tls = tls
         self.patience = patience
+        self.body_patience = body_patience
         self.keep_alive = keep_alive
         self._limit = connections
         self._accepting: list[asyncio.Task[None]] = []
@@ -282,7 +285,7 @@ class _Connection:
         return None
 
     async def body_readinto(self, view: memoryview) -> int:
-        """Fill a part of ``view`` with the present request's body."""
+        """Fill a part of ``view`` with the present request's body; 0 where no more of it comes."""
         if self._left <= 0 or not len(view):
             return 0
         if self._continue:
@@ -293,7 +296,8 @@ class _Connection:
             view[:count] = self._received[:count]
             self._received = self._received[count:]
         else:
-            count = await self._stream.readinto(view[: self._left])
+            with ClosedAfter(self._stream, self._server.body_patience):
+                count = await self._stream.readinto(view[: self._left])
         self._left -= count
         return count
 

@@ -140,7 +140,7 @@ class Decoder:
             raise ForgedValue(
                 "A pickle was not loaded",
                 why="loading it would run code of a sender that is not known",
-                fix="Only take pickles from runs you started; --trust takes one from somebody else's",
+                fix="Only take pickles from runs you started",
             )
         receive = _RECEIVERS.get(codec)
         if receive is None:

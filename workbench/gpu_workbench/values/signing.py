@@ -1,7 +1,8 @@
 """Who a value is from, where bytes have lain in between: in a store, or in sealed inputs.
 
-A value on its way over the agent's authenticated connection needs no signature. One that was stored is bound to its run: an
-HMAC-SHA256 by the run's key over run, name, codec and the SHA-256 of the content. SHA-256 because processors compute it
+A value that comes from a living agent needs none: its connection is bound to a key that lies beside the run's, and nothing
+is read from anybody else (decision 0015). One that was stored is bound to its run: an HMAC-SHA256 by the run's key over
+run, name, codec and the SHA-256 of the content. SHA-256 because processors compute it
 (1.5 GB/s and up), where BLAKE2 reaches half of that.
 """
 
@@ -65,5 +66,5 @@ def verify(key: bytes, signature: str, *, run: str, name: str, codec: str, diges
         raise ForgedValue(
             f"{name} of run {run} was not loaded",
             why="its bytes are not what the run signed: somebody else wrote them, or they are damaged",
-            fix="Run it again; --trust takes a value whose sender you know by other means",
+            fix="Run it again",
         )

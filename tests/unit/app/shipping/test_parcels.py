@@ -159,8 +159,10 @@ def test_to_another_version_of_python_functions_and_classes_go_as_their_source()
 
 def test_no_bytecode_travels_to_another_version_of_python() -> None:
     here = notebook("functions = [lambda x: x]\ndef f(): pass\nheld = [f]")
-    with pytest.raises(NotPicklable, match="another version of Python"):
+    with pytest.raises(NotPicklable, match="another version of Python") as caught:
         Packer(here, python=OTHER).pack({"functions": 1})
+    there, ours = (f"Python {major}.{minor}" for major, minor in (OTHER, sys.version_info[:2]))
+    assert f"the session runs {there}, this notebook {ours}" in str(caught.value)
     packer = Packer(here, python=OTHER)
     there = arrive(packer.pack(reading("held", packer)))
     assert there["held"][0] is there["f"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gpu_workbench.app.shipping.functions import source_of
@@ -56,6 +56,11 @@ class Packer:
     ) -> None:
         self.namespace = namespace
         self.by_source = python != sys.version_info[:2]
+        self._versions = (
+            f"; the session runs Python {_shown(python)}, this notebook Python {_shown(sys.version_info)}"
+            if self.by_source
+            else ""
+        )
         self._encoded: dict[str, Encoded] = {}
         self._digests: dict[str, str | None] = {}
 
@@ -97,7 +102,7 @@ class Packer:
                     f"line {line} of the cell reads it" if line else "a function that the cell calls reads it"
                 )
                 raise NotPicklable(
-                    error.what, why=f"{error.why}; {read_by}", fix=error.fix
+                    error.what, why=f"{error.why}; {read_by}{self._versions}", fix=error.fix
                 ) from error.__cause__
         return self._encoded[name]
 
@@ -180,6 +185,10 @@ def choose(
         if not more:
             return selection
         reads = {**reads, **dict.fromkeys(sorted(more), 0)}
+
+
+def _shown(version: Sequence[object]) -> str:
+    return f"{version[0]}.{version[1]}"
 
 
 def _defined_in(value: object, namespace: Mapping[str, object]) -> bool:

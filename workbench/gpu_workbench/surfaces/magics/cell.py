@@ -49,6 +49,7 @@ class CellRun:
         self._saved = settings.saved
         self._view = RunView(publish=ipython_publish(), interval=settings.refresh)
         self._began = time.monotonic()
+        self._going = Moving("is going")
         self._presses = Presses()
         self._last: Step | None = None
         self._brought: dict[str, int] = {}
@@ -67,7 +68,9 @@ class CellRun:
             assert isinstance(started[0], Started)
             self._greet(started[0].opened)
             execution = started[0].execution
-            if not self._follow(execution, pull):
+            with self._going:
+                followed = self._follow(execution, pull)
+            if not followed:
                 return
         if execution.run is not None and execution.run.phase is Phase.SUCCEEDED:
             for name in cell.out:
@@ -109,10 +112,15 @@ class CellRun:
 
     def _draw(self, execution: Execution, step: Step) -> None:
         self._last = step
+        due = self._view.due(step.run) or step.workload.phase in (Phase.FAILED, Phase.LOST)
+        if step.sending is None or due or self._view.shown:  # the view says it, too
+            self._going.close()
+        else:
+            self._going(*step.sending)
         if step.notes:
             note(self._shell, *step.notes)
         self._outputs.publish(step.outputs)
-        if not step.over and (self._view.due(step.run) or step.workload.phase in (Phase.FAILED, Phase.LOST)):
+        if not step.over and due:
             self._view.update(self._snapshot(execution, step))
 
     def _ask(self, execution: Execution, question: InputRequested) -> None:
@@ -124,7 +132,8 @@ class CellRun:
         if not execution.accepted and execution.run is None:
             name = execution.session.handle.spec.name
             raise CellInterrupted(
-                f"Waiting was stopped; the session {name!r} keeps its place. `%gpu stop` gives it up"
+                f"Waiting was stopped; the session {name!r} keeps its place. `%gpu stop` gives it up; "
+                "`%%gpu --detach` waits without this notebook"
             ) from None
         grade = self._presses.grade()
         if grade is not None:
@@ -176,16 +185,15 @@ class CellRun:
         return hint(kind, message, here=self._here.namespace, why_absent=companion.why_absent)
 
     def _bring(self, workbench: Workbench, execution: Execution, name: str) -> None:
-        progress = Moving(f"{name} is coming")
+        with Moving("is coming") as progress:
 
-        def moved(name: str, done: int, length: int) -> None:
-            self._brought[name] = length
-            progress(name, done, length)
+            def moved(name: str, done: int, length: int) -> None:
+                self._brought[name] = length
+                progress(name, done, length)
 
-        value = self._here.portal.call(
-            workbench.fetch, execution.session, name, run=execution.spec.id, progress=moved
-        )
-        progress.close()
+            value = self._here.portal.call(
+                workbench.fetch, execution.session, name, run=execution.spec.id, progress=moved
+            )
         self._here.namespace[name] = value
         self._here.twins.brought(execution.session.handle, execution.session.workload, name)
 

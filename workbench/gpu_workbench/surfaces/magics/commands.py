@@ -23,6 +23,7 @@ from gpu_workbench.surfaces.magics.copying import copy
 from gpu_workbench.surfaces.magics.detach import launch
 from gpu_workbench.surfaces.magics.doctor import doctor
 from gpu_workbench.surfaces.magics.dry_run import dry_script, dry_start
+from gpu_workbench.surfaces.magics.moving import Moving
 from gpu_workbench.surfaces.magics.packages import pip
 from gpu_workbench.surfaces.magics.secrets import secret
 from gpu_workbench.surfaces.magics.targets import Target, meant, session
@@ -233,7 +234,10 @@ def push(here: Here, shell: Any, command: Command) -> None:
     """Send variables now."""
     request = here.request(command.flags)
     subscription = session(here, command)
-    cargo = here.portal.call(here.workbench(request.config).push, subscription, command.words)
+    with Moving("is going") as moving:
+        cargo = here.portal.call(
+            here.workbench(request.config).push, subscription, command.words, progress=moving
+        )
     print(f"Sent {', '.join(command.words)}: {show_bytes(cargo.size)}")  # noqa: T201
 
 
@@ -241,8 +245,10 @@ def pull(here: Here, shell: Any, command: Command) -> None:
     """Bring variables here."""
     request = here.request(command.flags)
     subscription = session(here, command)
+    fetch = here.workbench(request.config).fetch
     for name in command.words:
-        here.namespace[name] = here.portal.call(here.workbench(request.config).fetch, subscription, name)
+        with Moving("is coming") as moving:
+            here.namespace[name] = here.portal.call(fetch, subscription, name, progress=moving)
         here.twins.brought(subscription.handle, subscription.workload, name)
     print(f"Brought {', '.join(command.words)}")  # noqa: T201
 

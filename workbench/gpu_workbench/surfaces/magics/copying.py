@@ -20,17 +20,15 @@ def copy(here: Here, shell: Any, command: Command) -> None:
     """Files and folders to or from a session."""
     source, target = parse_ends(*command.words)
     there = _session(here, command, (source.session if target.session is None else target.session) or "")
-    moving = Moving(f"{source.path} is {'coming' if target.session is None else 'going'}")
+    coming = target.session is None
 
-    async def work() -> Copied:
+    async def work(progress: Moving) -> Copied:
         channel = await there.channel()
-        act = receive if target.session is None else send
-        return await act(channel, source.path, target.path, progress=moving)
+        act = receive if coming else send
+        return await act(channel, source.path, target.path, progress=progress)
 
-    try:
-        done = here.portal.call(work)
-    finally:
-        moving.close()
+    with Moving("is coming" if coming else "is going") as moving:
+        done = here.portal.call(work, moving)
     print(f"Copied {source.path} to {target.path}: {show_bytes(done.size)}{_left(done)}")  # noqa: T201
 
 

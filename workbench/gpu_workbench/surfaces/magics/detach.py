@@ -37,14 +37,13 @@ def launch(here: Here, shell: Any, request: Request, package: Package, *, watche
     lost = not_kept(package.spec, backend=request.backend)
     if lost:
         note(shell, f"{lost}.")
-    moving = Moving("Into the store")
-    handle: Handle = here.portal.call(
-        here.workbench(request.config).launch,
-        request.backend,
-        package,
-        progress=lambda sent, size: moving("", sent, size),
-    )
-    moving.close()
+    with Moving("is going into the store", what="What it needs") as moving:
+        handle: Handle = here.portal.call(
+            here.workbench(request.config).launch,
+            request.backend,
+            package,
+            progress=lambda sent, size: moving("", sent, size),
+        )
     if not watched:
         note(
             shell,
