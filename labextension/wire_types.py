@@ -16,6 +16,7 @@ import typing
 from pathlib import Path
 
 from gpu_workbench.__about__ import __version__
+from gpu_workbench.surfaces.flags import CONFLICTS, GPU_CELL
 from gpu_workbench.surfaces.server.logs import LogPage
 from gpu_workbench.surfaces.server.rest import WIRE
 from gpu_workbench.surfaces.server.rows import Row
@@ -26,10 +27,13 @@ from gpu_workbench.surfaces.view.model import VERSION, Snapshot
 
 TARGET = Path(__file__).parent / "src" / "wire.ts"
 ROOTS = (Snapshot, Row, TargetState, CapacityState, StartOptions, StartPlan, Started, LogPage)
+_CONFLICTING = {other for one, other, _ in CONFLICTS if one == "detach"}
+_NOT_DETACHED = [flag.name for flag in GPU_CELL if flag.key in _CONFLICTING]
 CONSTANTS = (
     ("PACKAGE", repr(__version__), "Version of the package that this was built from."),
     ("WIRE", str(WIRE), "Version of what is said to the server and by it."),
     ("BUNDLE", str(VERSION), "Version of the MIME bundle's data."),
+    ("NOT_DETACHED", repr(_NOT_DETACHED), "Flags of `%%gpu` that contradict `--detach`."),
 )
 HEAD = """/**
  * What the server sends. Written by labextension/wire_types.py from the Python model; do not edit.

@@ -154,11 +154,14 @@ class Tab:
         self.messages: list[dict[str, Any]] = []
         self.errors: list[dict[str, Any]] = []
 
+    async def say(self, form: dict[str, Any]) -> None:
+        await self.socket.send_str(json.dumps(form))
+
     async def subscribe(self, topic: str) -> None:
-        await self.socket.send_str(json.dumps({"subscribe": topic}))
+        await self.say({"subscribe": topic})
 
     async def unsubscribe(self, topic: str) -> None:
-        await self.socket.send_str(json.dumps({"unsubscribe": topic}))
+        await self.say({"unsubscribe": topic})
 
     async def receive(self, seconds: float = 30.0) -> dict[str, Any]:
         """The next message, taken in."""

@@ -4,6 +4,7 @@ export const CommandIDs = {
   showRuns: 'gpu-workbench:show-runs',
   openCellRun: 'gpu-workbench:open-cell-run',
   stopCell: 'gpu-workbench:stop-cell',
+  detachCell: 'gpu-workbench:detach-cell',
   openNotebook: 'gpu-workbench:open-notebook',
   attach: 'gpu-workbench:attach',
   /** Of other plugins, which may not be there. */

@@ -118,6 +118,12 @@ export class TestRuns implements IRuns {
     });
   }
 
+  seen: readonly string[] = [];
+
+  see(rows: readonly string[]): void {
+    this.seen = rows;
+  }
+
   followTargets(listener: Listener<ReadonlyMap<string, TargetState>>): IDisposable {
     this.targets = listener;
     return new DisposableDelegate(() => undefined);

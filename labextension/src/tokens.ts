@@ -77,6 +77,9 @@ export interface IRuns {
   /** Follow the list of all workloads, until the result is disposed. */
   followAll(listener: Listener<ReadonlyMap<string, Row>>): IDisposable;
 
+  /** Say which workloads' rows are on the screen: of those alone the list is kept up to date every second. */
+  see(rows: readonly string[]): void;
+
   /** Follow which backends are looked at and what is wrong with them, until the result is disposed. */
   followTargets(listener: Listener<ReadonlyMap<string, TargetState>>): IDisposable;
 

@@ -13,6 +13,9 @@ export const WIRE = 1;
 /** Version of the MIME bundle's data. */
 export const BUNDLE = 1;
 
+/** Flags of `%%gpu` that contradict `--detach`. */
+export const NOT_DETACHED = ['--idle-limit', '--session'];
+
 /** What the MIME bundle carries: ``{version, id, run, where, snapshot, package}``. */
 export interface Snapshot {
   readonly version: number;

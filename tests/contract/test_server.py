@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import re
-from collections.abc import Iterator
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,35 +15,10 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from gpu_workbench.surfaces.server.guests import PRIVATE
-from gpu_workbench.surfaces.server.openapi_route import whole_description
 from tests.kernels import Notebook, notebook
-from tests.servers import Server, jupyter_server, shared_server, tab
+from tests.servers import Server, jupyter_server, tab
 
 pytestmark = pytest.mark.timeout(180)
-
-ROUTES = [
-    ("GET", "hello"),
-    ("GET", "openapi.json"),
-    ("GET", "runs"),
-    ("GET", "runs/{id}"),
-    ("GET", "runs/{id}/outputs/{id}"),
-    ("DELETE", "runs/{id}"),
-    ("POST", "runs/{id}/stop"),
-    ("POST", "runs/{id}/keep"),
-    ("POST", "runs/{id}/interrupt"),
-    ("GET", "runs/{id}/log"),
-    ("GET", "runs/{id}/log/download"),
-    ("GET", "start"),
-    ("POST", "start"),
-]
-FOR_ITS_OWNER = {
-    ("GET", "runs/{id}/outputs/{id}"),
-    ("GET", "runs/{id}/log"),
-    ("GET", "runs/{id}/log/download"),
-    ("GET", "start"),
-}
-"""Reading that only the server's owner may do."""
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +41,6 @@ def state(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def server(folder: Path, state: dict[str, str], nb: Notebook) -> Iterator[Server]:
     with jupyter_server(folder / "owner", env=state) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def shared(folder: Path, state: dict[str, str], nb: Notebook) -> Iterator[Server]:
-    """A server with two users, started for ada as JupyterHub does."""
-    with shared_server(folder / "shared", env=state) as made:
         yield made
 
 
@@ -120,6 +89,39 @@ async def test_a_tab_sees_a_run_begin_go_on_and_end(server: Server, nb: Notebook
         numbers = [form["seq"] for form in seen.messages if form.get("topic") == topic]
         assert numbers == [*range(1, len(numbers) + 1)]
         assert "state" in next(form for form in seen.messages if form.get("topic") == topic)
+
+
+LOOP = "%%gpu\nfrom tqdm import tqdm\nimport time\nfor _ in tqdm(range(40)): time.sleep(0.1)"
+
+
+async def test_a_row_out_of_sight_is_renewed_only_where_its_run_stands_elsewhere(
+    server: Server, nb: Notebook
+) -> None:
+    found = await session_id(server)
+
+    def done(states: Any, topic: str) -> float:
+        progress = (
+            states[topic][found].get("progress") if topic == "runs" else states[topic]["snapshot.progress"]
+        )
+        return float((progress or {}).get("done", 0))
+
+    async with tab(server) as seen:
+        await seen.say({"seen": []})
+        await seen.subscribe("runs")
+        await seen.until(lambda states: found in states.get("runs", {}))
+        cell = await asyncio.to_thread(nb.begin, LOOP)
+        await seen.until(lambda states: states["runs"][found]["word"] == "Busy")
+        topic = f"run/{found}/{seen.states['runs'][found]['runs'][-1]['id']}"
+        await seen.subscribe(topic)
+        await seen.until(lambda states: topic in states and done(states, topic) > 20)
+        assert done(seen.states, "runs") < 20
+        await seen.say({"seen": [found]})
+        await seen.until(lambda states: done(states, "runs") > 20)
+        await asyncio.to_thread(nb.end, cell)
+        await seen.say({"seen": "all"})
+        while not seen.errors:
+            await seen.receive()
+        assert "at most 200 ids" in seen.errors[0]["error"]["why"]
 
 
 async def test_a_new_session_comes_into_the_list_and_goes_to_the_ended(server: Server, nb: Notebook) -> None:
@@ -245,6 +247,69 @@ async def test_a_hundred_thousand_subscriptions_are_refused_and_disturb_nobody(s
         await other.until(lambda states: f"run/{found}" in states, 10)
 
 
+@contextlib.asynccontextmanager
+async def narrow(server: Server, is_open: asyncio.Event) -> AsyncIterator[Server]:
+    """The same server behind a way that has room for little, and carries what it says only while it is open."""
+    address = urlsplit(server.url)
+    carrying: list[asyncio.Task[Any] | None] = []
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        carrying.append(asyncio.current_task())
+        far = socket.socket()
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        far.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        far.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(far, (address.hostname, address.port))
+        far_reader, far_writer = await asyncio.open_connection(sock=far, limit=1024)
+        always = asyncio.Event()
+        always.set()
+        await asyncio.gather(copy(reader, far_writer, always), copy(far_reader, writer, is_open))
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, may: asyncio.Event) -> None:
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError):
+            while await may.wait() and (data := await reader.read(4096)):
+                writer.write(data)
+                await writer.drain()
+
+    listener = await asyncio.start_server(carry, "127.0.0.1")
+    try:
+        port = listener.sockets[0].getsockname()[1]
+        yield replace(server, url=f"http://127.0.0.1:{port}{address.path}")
+    finally:
+        listener.close()
+        is_open.set()
+        await asyncio.gather(*filter(None, carrying))
+
+
+STEADY = "%%gpu\nimport time\nfor number in range(80): print(number, flush=True); time.sleep(0.1)"
+
+
+async def test_a_tab_that_does_not_read_is_sent_nothing_more_and_then_the_newest(
+    server: Server, nb: Notebook
+) -> None:
+    found = await session_id(server)
+    reads = asyncio.Event()
+    reads.set()
+    async with narrow(server, reads) as way, tab(way) as slow, tab(server) as quick:
+        await quick.subscribe("runs")
+        cell = await asyncio.to_thread(nb.begin, STEADY)
+        await quick.until(lambda states: states.get("runs", {}).get(found, {}).get("word") == "Busy")
+        topic = f"run/{found}/{quick.states['runs'][found]['runs'][-1]['id']}"
+        for one in (quick, slow):
+            await one.subscribe(topic)
+        await slow.until(lambda states: topic in states)
+        reads.clear()
+        for number in range(400):  # more than there is room for on the way
+            await slow.subscribe(f"run/{found}/{number:064d}")
+        await quick.until(lambda states: states.get(topic, {}).get("snapshot.phase") == "Succeeded")
+        await asyncio.to_thread(nb.end, cell)
+        reads.set()
+        await slow.until(lambda states: states[topic] == quick.states[topic])
+    sent, often = (sum(form["topic"] == topic for form in one.messages) for one in (slow, quick))
+    assert sent <= 3
+    assert often >= 6
+
+
 async def test_a_journal_of_a_newer_version_is_shown_as_far_as_it_is_understood(
     server: Server, folder: Path, nb: Notebook
 ) -> None:
@@ -277,31 +342,6 @@ async def _has_ended(workload: Path) -> None:
         await asyncio.sleep(0.05)
 
 
-def test_each_route_is_asked_by_two_users() -> None:
-    paths: Any = whole_description()["paths"]
-    described = {
-        (method.upper(), re.sub(r"\{\w+\}", "{id}", path).removeprefix("/"))
-        for path, methods in paths.items()
-        for method in methods
-        if method != "parameters"
-    }
-    assert described == set(ROUTES)
-
-
-@pytest.mark.parametrize(("method", "path"), ROUTES)
-async def test_without_a_token_nothing_is_answered(server: Server, method: str, path: str) -> None:
-    async with (
-        server.client(**{"x-nothing": "1"}) as client,
-        client.request(
-            method, f"{server.url}/gpu-workbench/api/{path.format(id='a')}", allow_redirects=False
-        ) as reply,
-    ):
-        assert reply.status == 403
-    with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
-        async with tab(server, **{"x-nothing": "1"}):
-            pass
-
-
 async def test_a_page_of_another_origin_gets_no_socket_and_posts_nothing(server: Server) -> None:
     """A browser that is logged in by its cookie is asked where the page is from, and for the XSRF token."""
     jar = aiohttp.CookieJar(unsafe=True)  # the address is a number
@@ -315,54 +355,3 @@ async def test_a_page_of_another_origin_gets_no_socket_and_posts_nothing(server:
             await browser.ws_connect(live, origin="http://elsewhere.example")
         async with browser.post(f"{server.url}/gpu-workbench/api/runs/x/stop", json={}) as reply:
             assert reply.status == 403
-
-
-@pytest.mark.parametrize(("method", "path"), ROUTES)
-async def test_a_guest_reads_and_does_nothing(shared: Server, method: str, path: str) -> None:
-    found = await session_id(shared, **{"x-user": "ada"})
-    status, form = await ask(shared, method, path.format(id=found), **{"x-user": "bob"})
-    if method != "GET" or (method, path) in FOR_ITS_OWNER:
-        assert (status, form["error"]) == (403, "PermissionDenied")
-    else:
-        assert status == 200
-        assert not {"snapshot.failure", "snapshot.results", "snapshot.cell"} & form.keys()
-
-
-async def test_a_runs_output_is_a_notebooks_and_its_owners_alone(shared: Server, folder: Path) -> None:
-    found = await session_id(shared, **{"x-user": "ada"})
-    (journal,) = (folder / ".state" / "local" / found / "state" / "journal").glob("*.ndjson")
-    run = next(form["run"] for form in map(json.loads, journal.read_text().splitlines()) if form.get("run"))
-    status, form = await ask(shared, "GET", f"runs/{found}/outputs/{run}", **{"x-user": "ada"})
-    assert status == 200
-    first, second = form["outputs"]  # type: ignore[misc]
-    assert (first["output_type"], first["text"]) == ("stream", "up\n")
-    assert (second["output_type"], second["data"]) == ("execute_result", {"text/plain": "42"})
-    assert (form["characters"], form["complete"]) == ({"stdout": 3}, True)
-    view = form["view"]["data"]["application/vnd.gpu-workbench.run+json"]  # type: ignore[index,call-overload]
-    assert view["snapshot"]["phase"] == "Succeeded"
-    assert view["snapshot"]["saved"] == "summary"
-    status, form = await ask(shared, "GET", f"runs/{found}/outputs/{run}", **{"x-user": "bob"})
-    assert (status, form["error"]) == (403, "PermissionDenied")
-    status, form = await ask(shared, "GET", f"runs/{found}/outputs/nobody", **{"x-user": "ada"})
-    assert (status, form["error"]) == (404, "RunNotFound")
-
-
-async def test_the_owner_by_name_may_act(shared: Server) -> None:
-    found = await session_id(shared, **{"x-user": "ada"})
-    async with shared.client(**{"x-user": "ada"}) as client:
-        url = f"{shared.url}/gpu-workbench/api/runs/{found}/keep"
-        async with client.post(url, json={"seconds": 7200}) as reply:
-            assert reply.status == 200, await reply.text()
-        async with client.post(url, json={"seconds": "soon"}) as reply:
-            assert reply.status == 400
-
-
-async def test_a_guests_tab_lacks_what_is_private(shared: Server) -> None:
-    found = await session_id(shared, **{"x-user": "ada"})
-    async with tab(shared, **{"x-user": "bob"}) as guest, tab(shared, **{"x-user": "ada"}) as owner:
-        for one in (guest, owner):
-            await one.subscribe(f"run/{found}")
-            await one.until(lambda states: states)
-        hidden = owner.states[f"run/{found}"].keys() - guest.states[f"run/{found}"].keys()
-        assert "snapshot.answer" in hidden, "it quotes what a failed cell has printed"
-        assert hidden <= {*PRIVATE, "snapshot.answer", "snapshot.explanation"}

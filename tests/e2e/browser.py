@@ -10,7 +10,7 @@ from typing import Any
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, expect, sync_playwright
 
 from tests.e2e.lab import Lab
 
@@ -79,7 +79,7 @@ def page(started: Browser, *, width: int = 1100, height: int = 900, dark: bool =
 
     def heard(message: ConsoleMessage) -> None:
         if message.type == "error":
-            opened.complaints.append(message.text)
+            opened.complaints.append(f"{message.text} ({message.location['url']})")
 
     opened.on("console", heard)
     opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
@@ -118,6 +118,57 @@ def run_all(opened: Page) -> None:
     """Run every cell, and wait for the last to end."""
     opened.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
     opened.wait_for_function(KERNEL_READY, timeout=60_000)
+
+
+def widen(opened: Page, width: int) -> None:
+    """Drag the edge of the left side to where it is so many pixels wide, or as near to it as JupyterLab lets it come."""
+    edge = opened.locator("#jp-main-split-panel > .lm-SplitPanel-handle:not(.lm-mod-hidden)").first
+    box, stack = edge.bounding_box(), opened.locator("#jp-left-stack").bounding_box()
+    assert box is not None
+    assert stack is not None
+    opened.mouse.move(box["x"] + box["width"] / 2, box["y"] + 200)
+    opened.mouse.down()
+    opened.mouse.move(stack["x"] + width, box["y"] + 200, steps=4)
+    opened.mouse.up()
+
+
+def run_cell(opened: Page, cell: int) -> None:
+    """Begin one cell of the notebook that is open; what it does is awaited where it shows."""
+    opened.evaluate(
+        """cell => {
+            jupyterapp.shell.currentWidget.content.activeCellIndex = cell;
+            void jupyterapp.commands.execute('notebook:run-cell');
+        }""",
+        cell,
+    )
+
+
+def printed(place: Locator) -> list[str]:
+    """Lines that were written to stdout and stand there, in their order."""
+    written = place.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stdout']")
+    return [line for text in written.all_inner_texts() for line in text.splitlines() if line]
+
+
+def reach(opened: Page, target: Locator, *, key: str = "Tab", within: int = 40) -> None:
+    """Go from where the focus is to ``target``, by a key alone."""
+    for _ in range(within):
+        if target.evaluate("one => one === document.activeElement"):
+            return
+        opened.keyboard.press(key)
+    found = opened.evaluate("() => document.activeElement?.outerHTML.slice(0, 300)")
+    raise AssertionError(f"{key} does not lead there; the focus is at {found}")
+
+
+def press_in_row(opened: Page, row: Locator, name: str) -> None:
+    """Press a button of a row of the panel, by keys alone."""
+    opened.keyboard.press("Alt+Shift+G")
+    reach(opened, opened.locator(".gpuw-Row .gpuw-RowName[tabindex='0']"))
+    opened.keyboard.press("Home")
+    reach(opened, row.locator(".gpuw-RowName"), key="ArrowDown")
+    button = row.get_by_role("button", name=name)
+    reach(opened, button)
+    expect(row.locator(".gpuw-RowDoings")).to_have_css("opacity", "1")
+    opened.keyboard.press("Enter")
 
 
 def notebook_of(*sources: str) -> nbformat.NotebookNode:

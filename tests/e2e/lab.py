@@ -108,6 +108,8 @@ def jupyterlab(
     server: bool = True,
     application: str = "jupyterlab",
     settings: Mapping[str, Mapping[str, object]] | None = None,
+    python: str | Path = sys.executable,
+    environ: Mapping[str, str] = os.environ,
 ) -> Iterator[Lab]:
     """Start a JupyterLab of its own, and end it with its kernels.
 
@@ -118,6 +120,8 @@ def jupyterlab(
         server: With our extension of Jupyter's server, too.
         application: ``jupyterlab`` or ``notebook``.
         settings: Further settings of its user, by the name of their file.
+        python: Whose JupyterLab it is.
+        environ: Variables that it is given besides those of its own places.
     """
     env = _places(folder) | {"JUPYTER_TOKEN": secrets.token_hex(16)}
     _configure(folder / "config", live=live, server=server)
@@ -127,12 +131,12 @@ def jupyterlab(
         file.write_text(json.dumps(values))
     port = _free_port()
     command = [
-        *(sys.executable, "-m", application, "--allow-root", "--no-browser", "--ip=127.0.0.1"),
+        *(str(python), "-m", application, "--allow-root", "--no-browser", "--ip=127.0.0.1"),
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder / 'work'}"),
         "--expose-app-in-browser",
     ]
     with way_to(port, isolated=isolated) as way:
-        made = Lab(command, env={**os.environ, **env}, folder=folder, way=way, application=application)
+        made = Lab(command, env={**environ, **env}, folder=folder, way=way, application=application)
         try:
             made.start()
             yield made

@@ -123,10 +123,7 @@ class Gallery:
 
     def wear(self, theme: str) -> None:
         """Change the theme."""
-        name = THEMES[theme]
-        self.page.evaluate(_THEME, name)
-        self.page.wait_for_selector(f"body[data-jp-theme-name='{name}']", state="attached")
-        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
+        wear(self.page, theme)
 
     def unfold(self) -> None:
         """Open everything that can be opened."""
@@ -150,6 +147,14 @@ class Gallery:
         self.page.screenshot(path=target, clip=area)
         if size is not None:
             self.page.set_viewport_size(size)
+
+
+def wear(page: Page, theme: str) -> None:
+    """Change JupyterLab's theme to one of :data:`THEMES`."""
+    name = THEMES[theme]
+    page.evaluate(_THEME, name)
+    page.wait_for_selector(f"body[data-jp-theme-name='{name}']", state="attached")
+    page.wait_for_selector("#jupyterlab-splash", state="detached")
 
 
 @contextlib.contextmanager

@@ -9,12 +9,14 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+from tests.unit.surfaces.view import reasons
+
 Row = Mapping[str, Any]
 
 _WAVE = (62, 71, 74, 70, 78, 82, 80, 77, 81, 84, 79, 83, 86, 82, 85, 88, 84, 87, 90, 86, 88, 91, 87, 89)
 
 
-_CAPACITY = {
+BUSY = {
     "namespace": "team-a",
     "kinds": [
         {
@@ -37,6 +39,22 @@ _CAPACITY = {
     ],
     "waiting": [{"name": "GPUs", "mine": 8, "others": 16}],
 }
+"""What a cluster counts whose user has the rows of :func:`each_state`."""
+
+NOTHING_OF_MINE = {
+    "namespace": "team-a",
+    "kinds": [
+        {
+            "name": "H200 141 GiB",
+            "resource": "nvidia.com/gpu",
+            "total": 32,
+            "mine": 0,
+            "others": 8,
+            "free": 24,
+        }
+    ],
+}
+"""The same for a user who runs nothing."""
 
 _SOCKET = """(first) => {
   class Feed {
@@ -73,14 +91,15 @@ class Feed:
     Args:
         page: Before it goes anywhere.
         rows: The list that it begins with.
+        capacity: What the cluster counts.
     """
 
-    def __init__(self, page: Page, rows: Iterable[Row] = ()) -> None:
+    def __init__(self, page: Page, rows: Iterable[Row] = (), *, capacity: Mapping[str, Any] = BUSY) -> None:
         self._page = page
         first = {
             "runs": {row["id"]: row for row in rows},
             "targets": {"kubernetes": {"name": "kubernetes"}},
-            "capacity": {"kubernetes": {"name": "kubernetes", "capacity": _CAPACITY}},
+            "capacity": {"kubernetes": {"name": "kubernetes", "capacity": capacity}},
         }
         texts = {topic: json.dumps(state) for topic, state in first.items()}
         page.add_init_script(f"({_SOCKET})({json.dumps(texts)})")
@@ -110,6 +129,7 @@ def each_state(now: float | None = None) -> list[Row]:
             "busy": 92,
             "trend": _WAVE,
             "progress": {"label": "step", "done": 1240, "total": 5000, "seconds_left": 304},
+            "cost": "12.04 €",
         },
         {
             **cluster,
@@ -125,6 +145,7 @@ def each_state(now: float | None = None) -> list[Row]:
             "busy": 0,
             "trend": [0] * 24,
             "ending": {"name": "idle limit", "seconds": 14 * 60},
+            "cost": "3.35 €",
             "runs": [{"id": "r1", "phase": "Succeeded", "ran": 12}],
         },
         {
@@ -155,7 +176,7 @@ def each_state(now: float | None = None) -> list[Row]:
             "gpus": "8 H200",
             "gpu_count": 8,
             "waited": 180,
-            "answer": "2nd in queue team-a: 8 H200 asked, 4 more needed",
+            "answer": reasons.in_queue().sentence,
         },
         {
             **cluster,
@@ -169,6 +190,7 @@ def each_state(now: float | None = None) -> list[Row]:
             "file": "prep.ipynb",
             "path": "prep.ipynb",
             "answer": "vocab came back, 1.2 MB",
+            "cost": "0.84 €",
         },
         {
             **cluster,

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from PIL import Image
+from playwright.sync_api import Page
 
 from gpu_workbench.surfaces.server.rows import Row
+from tests.e2e import browser
 from tests.e2e.live_gallery import THEMES, Gallery, gallery
 from tests.unit.surfaces.view.states import states
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+
+PARTS = [
+    ".gpuw-Card .gpuw-Button",
+    ".gpuw-Card .gpuw-Fold",
+    ".gpuw-Card .gpuw-Title > :first-child",
+    ".gpuw-Card progress",
+    ".gpuw-Card .gpuw-Memory",
+    ".gpuw-Panel .gpuw-Button",
+    ".gpuw-Panel input[type=search]",
+    ".gpuw-Panel .gpuw-RowName",
+    ".gpuw-Row .gpuw-RowBar:not([hidden])",
+]
+"""What has to be seen in any colours."""
+
+CONTRAST = 80
+"""Of 255, at least."""
 
 _RUN = """async selector => {
   const runOnly = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
@@ -47,6 +67,32 @@ def test_nothing_serious_is_found(shown: Gallery, theme: str, selector: str) -> 
     shown.wear(theme)
     found: list[dict[str, Any]] = shown.page.evaluate(_RUN, selector)
     assert found == [], "\n".join(f"{one['id']}: {one['help']}\n" + "\n".join(one["nodes"]) for one in found)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_in_the_colours_of_the_system_controls_and_bars_are_seen(
+    shown: Gallery, scheme: Literal["light", "dark"]
+) -> None:
+    """As Windows' high contrast does it, also a light one, which JupyterLab itself has not."""
+    page = shown.page
+    shown.wear("light")
+    page.emulate_media(forced_colors="active", color_scheme=scheme)
+    try:
+        contrasts = {part: _contrast(page, part) for part in PARTS}
+        assert {part: found for part, found in contrasts.items() if found < CONTRAST} == {}
+        found: list[dict[str, Any]] = page.evaluate(_RUN, ".jp-Notebook .gpuw-Card")
+        assert [one for one in found if one["id"] == "color-contrast"] == []
+        browser.picture(page, f"forced-{scheme}")
+    finally:
+        page.emulate_media(forced_colors="none", color_scheme="light")
+
+
+def _contrast(page: Page, part: str) -> int:
+    """Between the brightest and the darkest of the pixels of the first there is, 255 at most."""
+    one = page.locator(part).locator("visible=true").first
+    one.scroll_into_view_if_needed()
+    darkest, brightest = Image.open(io.BytesIO(one.screenshot())).convert("L").getextrema()
+    return int(brightest) - int(darkest)
 
 
 def test_axe_would_have_found_something(shown: Gallery) -> None:

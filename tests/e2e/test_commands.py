@@ -165,6 +165,7 @@ def test_what_there_is_stands_in_the_palette(page: Page) -> None:
         "Run Cell on GPU",
         "Show GPU Runs",
         "Stop the GPU Run of This Cell",
+        "Detach the GPU Run of This Cell",
         "Attach a GPU Run Here…",
     ):
         expect(found.filter(has_text=label)).to_be_attached()
@@ -204,10 +205,8 @@ def test_a_long_run_gives_one_notice_however_many_tabs_there_are(page: Page, lab
 def test_the_panel_opens_the_notebook_at_the_cell(page: Page) -> None:
     dismiss(page)
     close_all(page)
-    command(page, "gpu-workbench:show-runs")
     row = page.locator(".gpuw-Row").filter(has_text="explore.ipynb")
-    row.hover()
-    row.get_by_role("button", name="Notebook").click()
+    browser.press_in_row(page, row, "Notebook")
     page.wait_for_function(f"() => ({ACTIVE})() === 2")
     expect(page.locator(".jp-NotebookPanel .jp-Cell.jp-mod-active")).to_contain_text("%%gpu")
     chip = page.get_by_role("button", name="This notebook")
@@ -229,10 +228,8 @@ def test_a_notebook_that_has_gone_is_said(page: Page, lab: Lab) -> None:
 def test_a_run_is_attached_below_the_active_cell(page: Page, lab: Lab) -> None:
     browser.open_notebook(page, lab, "other.ipynb")
     activate(page, 1)
-    command(page, "gpu-workbench:show-runs")
     row = page.locator(".gpuw-Row").filter(has_text="explore.ipynb")
-    row.hover()
-    row.get_by_role("button", name="Attach").click()
+    browser.press_in_row(page, row, "Attach")
     page.wait_for_function(f"() => ({SOURCES})().length === 4")
     sources = page.evaluate(SOURCES)
     assert sources[:3] == ["# Other", "%load_ext gpu_workbench", "1 + 1"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,6 @@ from playwright.sync_api import expect
 
 from gpu_workbench.surfaces.view import Snapshot
 from tests.e2e import browser
-from tests.e2e.docs_pictures import INDEX
 from tests.e2e.live_gallery import THEMES, Gallery, gallery
 from tests.unit.surfaces.view.states import states
 
@@ -33,6 +31,21 @@ _PIXELS = """canvas => {
   return [...found].sort((one, other) => other[1] - one[1])[0]?.[0] ?? '';
 }"""
 """The colour of most pixels that are not transparent."""
+
+_SETTLED = """canvas => new Promise(resolve => {
+  let before = '';
+  const look = () => {
+    const now = canvas.toDataURL();
+    if (now === before) {
+      resolve(now);
+    } else {
+      before = now;
+      setTimeout(look, 100);
+    }
+  };
+  look();
+})"""
+"""Its pixels, once they stay as they are."""
 
 RUN = {"light": "rgb(0, 108, 171)", "dark": "rgb(86, 180, 233)", "contrast": "rgb(86, 180, 233)"}
 
@@ -76,6 +89,31 @@ def test_everything_opens_in_place(shown: Gallery) -> None:
     for _ in range(10):
         place.press("ArrowLeft")
     expect(place).to_have_attribute("aria-valuetext", re.compile(r"^\d+ s ago · p10 \d+ % · p50"))
+
+
+@pytest.mark.parametrize("kind", [".gpuw-Tile canvas", ".gpuw-Plot canvas"], ids=["tile", "plot"])
+def test_what_is_made_up_says_so_across_each_drawing(shown: Gallery, kind: str) -> None:
+    """Its pixels are others than those of the same figures of a real GPU, and those are always the same."""
+    shown.wear("light")
+    found, card = _found(shown, "simulated"), shown.card("simulated")
+    canvas = card.locator(kind).first
+    if not canvas.is_visible():
+        shown.unfold()
+    canvas.scroll_into_view_if_needed()
+
+    def drawn(simulated: bool, note: str) -> str:
+        told = replace(found.snapshot, simulated=simulated, notes=(note,))
+        shown.said.run(replace(found, snapshot=told))
+        expect(card).to_contain_text(note)
+        expect(card.locator(".gpuw-Tag")).to_have_count(1 if simulated else 0)
+        pixels: str = canvas.evaluate(_SETTLED)
+        return pixels
+
+    real = drawn(False, "of a real GPU")
+    assert real == drawn(False, "of the same GPU")
+    assert real != drawn(True, "made up")
+    shown.said.run(found)
+    expect(card).not_to_contain_text("made up")
 
 
 def test_a_narrow_window_scrolls_nothing_sideways(shown: Gallery) -> None:
@@ -157,17 +195,3 @@ def _found(shown: Gallery, title: str) -> Snapshot:
 
 def _answering(found: Snapshot, answer: str) -> Snapshot:
     return replace(found, snapshot=replace(found.snapshot, answer=answer))
-
-
-def test_each_state_is_in_the_documentation() -> None:
-    titles: dict[str, str] = json.loads(INDEX.read_text())
-    assert list(titles) == [one.title for one in states()], (
-        "take them anew: python -m tests.e2e.docs_pictures"
-    )
-    missing = [
-        name
-        for name in titles.values()
-        for theme in ("light", "dark")
-        if not (INDEX.parent / f"{name}-{theme}.png").exists()
-    ]
-    assert missing == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -25,6 +26,17 @@ for number in range(2000):
     print("line", number, flush=True)
     time.sleep(0.005)
 """
+LINES = 500
+LIVE = f"""%%gpu --session explore --name live
+import time
+for number in range({LINES}):
+    print("line", number, flush=True)
+    time.sleep(0.05)
+print("the end")
+"""
+LOAD = "%load_ext gpu_workbench\nimport os; print('kernel', os.getpid())"
+KNOWN = ("Could not restore the debugger state", "Canceled future for", "Comm not found", "/outputs/")
+"""What JupyterLab complains of when a kernel dies; and of a run that never began there is no journal."""
 USED = "%%gpu --session explore\nimport os; print('on', os.path.exists('/var/run/secrets'))"
 
 
@@ -54,24 +66,13 @@ def page(namespace: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     with jupyterlab(folder) as lab:
         lab.write(
             "cluster.ipynb",
-            browser.notebook_of("%load_ext gpu_workbench", NOWHERE, COUNTED, USED),
+            browser.notebook_of(LOAD, NOWHERE, COUNTED, USED, LIVE),
             trusted=True,
         )
         with browser.notebook_page(lab, folder, "cluster.ipynb") as page:
             page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-runs')")
-            run(page, 0)
+            browser.run_cell(page, 0)
             yield page
-
-
-def run(page: Page, cell: int) -> None:
-    """Begin a cell; what it does is awaited where it shows."""
-    page.evaluate(
-        """async cell => {
-            jupyterapp.shell.currentWidget.content.activeCellIndex = cell;
-            void jupyterapp.commands.execute('notebook:run-cell');
-        }""",
-        cell,
-    )
 
 
 def card(page: Page) -> Locator:
@@ -89,7 +90,7 @@ def form(page: Page) -> Locator:
 def test_what_waits_for_an_image_says_why_and_is_stopped_from_the_panel(
     page: Page, cluster: Cluster, namespace: str
 ) -> None:
-    run(page, 1)
+    browser.run_cell(page, 1)
     why = "The registry registry.invalid cannot be reached from the node"
     expect(card(page)).to_contain_text(why, timeout=90_000)
     expect(row(page, "default")).to_contain_text(why, timeout=30_000)
@@ -105,7 +106,7 @@ def test_what_waits_for_an_image_says_why_and_is_stopped_from_the_panel(
 
 
 def test_the_log_of_a_detached_run_is_read(page: Page) -> None:
-    run(page, 2)
+    browser.run_cell(page, 2)
     expect(row(page, "counted")).to_be_visible(timeout=60_000)
     page.locator(".gpuw-Panel").get_by_role("button", name="counted", exact=True).click()
     document = page.locator(".gpuw-Document:visible")
@@ -127,13 +128,45 @@ def test_a_session_of_the_form_has_a_gpu_and_a_notebook_uses_it(page: Page) -> N
     picture(page, "cluster-form")
     form(page).get_by_role("button", name="Close").click()
     page.get_by_role("tab", name="cluster.ipynb").click()
-    run(page, 3)
+    browser.run_cell(page, 3)
     written = page.locator(".jp-Notebook .jp-OutputArea")
     expect(written.filter(has_text="which any notebook may use").first).to_be_visible(timeout=60_000)
     expect(written.filter(has_text="on ").first).to_be_visible(timeout=60_000)
+
+
+def test_a_cell_is_live_and_its_output_complete_though_page_and_kernel_go_in_mid_run(page: Page) -> None:
+    browser.run_cell(page, 4)
+    cell = page.locator(".jp-Notebook .jp-Cell").nth(4)
+    expect(cell.locator(".gpuw-Card")).to_contain_text("Running", timeout=60_000)
+    see_line(page, 20)
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.reload()
+    expect(cell.locator(".gpuw-Card")).to_contain_text("Running", timeout=60_000)
+    expect(cell.locator(".gpuw-Card").get_by_role("button", name="Stop")).to_be_visible(timeout=30_000)
+    see_line(page, len(browser.printed(cell)) + 20)
+    said = page.locator(".jp-Notebook .jp-OutputArea").first.inner_text()
+    os.kill(int(said.split()[-1]), signal.SIGKILL)
+    page.locator(".jp-Dialog button").first.click(timeout=60_000)  # JupyterLab starts another kernel
+    expect(cell.locator(".gpuw-Card")).to_contain_text("Succeeded", timeout=90_000)
+    expect(cell.locator(".jp-OutputArea")).to_contain_text("the end", timeout=30_000)
+    assert browser.printed(cell) == [*(f"line {number}" for number in range(LINES)), "the end"]
+    picture(page, "cluster-live")
+
+
+def see_line(page: Page, number: int) -> None:
+    page.wait_for_function(
+        "line => document.querySelector('.jp-Notebook').innerText.includes(line)",
+        arg=f"line {number}\n",
+        timeout=60_000,
+    )
+
+
+def test_the_session_is_stopped_from_the_panel(page: Page) -> None:
+    page.evaluate("() => window.jupyterapp.shell.activateById('gpu-workbench-runs')")
     page.get_by_role("button", name="Stop explore").click()
     expect(page.locator(".gpuw-Panel .gpuw-Group:visible").first).to_have_text("Today · 3", timeout=60_000)
 
 
 def test_nothing_was_complained_of(page: Page) -> None:
-    assert not page.complaints, page.complaints  # type: ignore[attr-defined]
+    complaints: list[str] = page.complaints  # type: ignore[attr-defined]
+    assert not [text for text in complaints if not any(known in text for known in KNOWN)], complaints

@@ -42,14 +42,7 @@ def open_panel(page: Page, lab: Lab, *, dark: bool = False, width: int = 0) -> N
     page.wait_for_selector(".gpuw-Row")
     page.wait_for_selector("#jupyterlab-splash", state="detached")
     if width:
-        handle = page.locator("#jp-main-split-panel > .lm-SplitPanel-handle:not(.lm-mod-hidden)").first
-        box, stack = handle.bounding_box(), page.locator("#jp-left-stack").bounding_box()
-        assert box is not None
-        assert stack is not None
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 200)
-        page.mouse.down()
-        page.mouse.move(stack["x"] + width, box["y"] + 200, steps=4)
-        page.mouse.up()
+        browser.widen(page, width)
 
 
 @pytest.mark.parametrize("name", ["light", "dark", "wide"])

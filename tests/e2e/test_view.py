@@ -22,7 +22,7 @@ from tests.unit.surfaces.view.states import states
 found = {state.title: state.found for state in states()}
 now = 0.0
 shown = RunView(publish=ipython_publish(), clock=lambda: now)
-shown.show(found["starting"])
+shown.show(found["pulling an image"])
 for title in ("running without progress", "running, 1 GPU", "running, 8 GPUs"):
     now += 1
     assert shown.update(found[title])

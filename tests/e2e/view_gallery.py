@@ -1,8 +1,6 @@
 """Renders the main states of the inline view in a real JupyterLab and on bare pages, and takes pictures of them.
 
-    python -m tests.e2e.view_gallery OUTDIR [--docs]
-
-``--docs`` writes the two pictures that the documentation shows.
+python -m tests.e2e.view_gallery OUTDIR
 """
 
 from __future__ import annotations
@@ -18,7 +16,6 @@ from typing import Any
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from gpu_workbench.surfaces import view
@@ -26,12 +23,9 @@ from gpu_workbench.surfaces.view.png import png
 from gpu_workbench.surfaces.view.tables import Rendered
 from tests.e2e import browser
 from tests.e2e.lab import Lab, jupyterlab
-from tests.unit.surfaces.view.states import TAKEN, State, name_rows, states
+from tests.unit.surfaces.view.reasons import gpus_taken
+from tests.unit.surfaces.view.states import State, name_rows, states
 from tests.unit.surfaces.view.workloads import many_gpus
-
-DOCS = Path(__file__).parents[2] / "docs" / "images"
-SHOWN_IN_DOCS = ("GPUs taken", "running, 8 GPUs", "failed on one of 8 ranks", "done")
-
 
 _BOTTOM = """() => {
   const cells = document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell');
@@ -43,7 +37,6 @@ def main(arguments: Sequence[str]) -> None:
     """Take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("outdir", type=Path)
-    parser.add_argument("--docs", action="store_true", help="write the documentation's pictures, too")
     parser.add_argument("--only", default="", help="take only those with this in their name")
     asked = parser.parse_args(arguments)
     asked.outdir.mkdir(parents=True, exist_ok=True)
@@ -54,10 +47,6 @@ def main(arguments: Sequence[str]) -> None:
             for target, take in _pictures(started, lab).items():
                 if asked.only in target:
                     take(asked.outdir / target)
-            if asked.docs:
-                DOCS.mkdir(parents=True, exist_ok=True)
-                _for_docs(started, lab, dark=False)
-                _for_docs(started, lab, dark=True)
     for one in states():
         picture = png(one.found)
         if picture:
@@ -69,8 +58,6 @@ def _write_notebooks(lab: Lab) -> None:
     lab.write("gallery.ipynb", notebook(states()), trusted=True)
     lab.write("untrusted.ipynb", notebook(states()), trusted=False)
     lab.write("tables.ipynb", tables(), trusted=True)
-    chosen = [one for one in states() if one.title in SHOWN_IN_DOCS]
-    lab.write("docs.ipynb", notebook(chosen, titles=False), trusted=True)
 
 
 def _pictures(started: Browser, lab: Lab) -> dict[str, Callable[[Path], None]]:
@@ -114,7 +101,10 @@ def tables() -> nbformat.NotebookNode:
         ("%gpu ls", view.ls(found)),
         ("%gpu top", view.top(many_gpus())),
         ("%gpu vars", view.names(name_rows())),
-        ("%gpu why", view.why(next(one.found for one in states() if one.title == "GPUs taken"), TAKEN)),
+        (
+            "%gpu why",
+            view.why(next(one.found for one in states() if one.title == "GPUs taken"), gpus_taken()),
+        ),
     ]
     cells = []
     for number, (line, rendered) in enumerate(shown, start=1):
@@ -158,14 +148,6 @@ def _lab(
         assert area is not None
         area["height"] = page.evaluate(_BOTTOM) + 8 - area["y"]
         page.screenshot(path=target, clip=area)
-
-
-def _for_docs(started: Browser, lab: Lab, *, dark: bool) -> None:
-    """A picture for the documentation: with a palette it is a third of the size."""
-    target = DOCS / f"view-{'dark' if dark else 'light'}.png"
-    _lab(started, lab, "docs.ipynb", target, dark=dark)
-    with Image.open(target) as picture:
-        picture.convert("RGB").quantize(256, kmeans=3).save(target, optimize=True)
 
 
 def _bare(started: Browser, shown: Sequence[State], target: Path, *, dark: bool) -> None:

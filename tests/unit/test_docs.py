@@ -97,6 +97,19 @@ def test_every_part_of_the_reference_has_its_place(reference: ModuleType) -> Non
     assert sorted(used) == sorted(reference.PARTS)
 
 
+def test_each_picture_of_the_docs_is_one_that_the_script_takes(reference: ModuleType) -> None:
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    from tests.e2e.docs_pictures import IMAGES, INDEX, names, titles
+
+    taken = sorted(names())
+    text = "\n".join([*(path.read_text() for path in PAGES), reference.PARTS["states"]()])
+    assert sorted(set(re.findall(r"images/([\w/-]+\.png)", text))) == taken
+    assert sorted(str(path.relative_to(IMAGES)) for path in IMAGES.rglob("*.png")) == taken
+    assert list(json.loads(INDEX.read_text())) == titles(), (
+        "take them anew: python -m tests.e2e.docs_pictures"
+    )
+
+
 def test_the_reference_leaves_nothing_out(reference: ModuleType) -> None:
     magics = reference.PARTS["magics"]()
     for flag in GPU_CELL:

@@ -2,15 +2,16 @@
 
 import { InputDialog, Notification } from '@jupyterlab/apputils';
 
+import { first } from '../models/first';
 import { groupsOf } from '../models/listing';
 import { nameOf } from '../models/runlist';
-import type { IRuns, Known } from '../tokens';
+import type { IRuns } from '../tokens';
 import { trans } from '../translation';
 import type { Row } from '../wire';
 
 /** One of the user's runs, what goes on first; `null` where none is chosen. */
 export async function chooseRun(runs: IRuns): Promise<Row | null> {
-  const known = await listOf(runs);
+  const known = await first<ReadonlyMap<string, Row>>(listener => runs.followAll(listener));
   if (known.kind !== 'value' || known.value.size === 0) {
     Notification.info(known.kind === 'error' ? known.message : trans.__('Nothing has run yet'));
     return null;
@@ -27,18 +28,4 @@ export async function chooseRun(runs: IRuns): Promise<Row | null> {
     okLabel: trans.__('Attach')
   });
   return rows[items.indexOf(chosen.value ?? '')] ?? null;
-}
-
-/** The list as it is now. */
-function listOf(runs: IRuns): Promise<Known<ReadonlyMap<string, Row>>> {
-  return new Promise(resolve => {
-    const following = runs.followAll(known => {
-      if (known.kind !== 'waiting') {
-        resolve(known);
-        queueMicrotask(() => {
-          following.dispose();
-        });
-      }
-    });
-  });
 }

@@ -71,7 +71,7 @@ export async function runBelow(
  *
  * @returns Cells to run first.
  */
-async function prepare(
+export async function prepare(
   panel: NotebookPanel,
   dialogs: ISessionContextDialogs | null
 ): Promise<readonly Cell[]> {
@@ -133,10 +133,11 @@ function insert(panel: NotebookPanel, place: number, source: string): Cell {
   return made;
 }
 
-async function run(
-  panel: NotebookPanel,
+/** Run cells; whether all of them came to a good end. */
+export function run(
+  { content, sessionContext }: NotebookPanel,
   cells: readonly Cell[],
   dialogs: ISessionContextDialogs | null
-): Promise<void> {
-  await NotebookActions.runCells(panel.content, cells, panel.sessionContext, dialogs ?? undefined);
+): Promise<boolean> {
+  return NotebookActions.runCells(content, cells, sessionContext, dialogs ?? undefined);
 }

@@ -1,8 +1,9 @@
 /** The notebook and the cell that a run came from. */
 
-import type { ICodeCellModel } from '@jupyterlab/cells';
+import type { Cell, ICodeCellModel } from '@jupyterlab/cells';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
 import { NotebookPanel } from '@jupyterlab/notebook';
+import type { INotebookTracker } from '@jupyterlab/notebook';
 
 import { runOf } from '../models/cell';
 import { trans } from '../translation';
@@ -56,6 +57,30 @@ export async function openPlace(documents: IDocumentManager, place: Place): Prom
   if (cell !== undefined) {
     await content.scrollToCell(cell, 'start');
   }
+}
+
+/** A cell that shows a run. */
+export interface Showing {
+  readonly panel: NotebookPanel;
+  readonly cell: Cell;
+  readonly model: ICodeCellModel;
+}
+
+/** The cell below which the view of a run stands, in one of the notebooks that are open; `null` where there is none. */
+export function cellShowing(
+  notebooks: INotebookTracker,
+  workload: string,
+  run: string
+): Showing | null {
+  const shows = ({ model }: Cell) => {
+    const found = model.type === 'code' ? runOf(model as ICodeCellModel) : null;
+    return found?.id === workload && found.run === run;
+  };
+  const panel = notebooks.find(({ content }) => content.widgets.some(shows));
+  const cell = panel?.content.widgets.find(shows);
+  return panel === undefined || cell === undefined
+    ? null
+    : { panel, cell, model: cell.model as ICodeCellModel };
 }
 
 /** Index of the cell; by its id, or by the view that stands below it. -1 where there is none. */

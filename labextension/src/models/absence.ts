@@ -4,7 +4,8 @@ import type { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 
 import type { IRuns } from '../tokens';
-import type { Phase, Row } from '../wire';
+import type { Phase, Row, Snapshot } from '../wire';
+import { first } from './first';
 import { seen, since } from './since';
 import type { Seen, Since } from './since';
 
@@ -82,18 +83,10 @@ export class Absence implements IDisposable {
   }
 
   /** How a run ended whose session tells of it no more; `undefined` where that is not known. */
-  private _phaseOf(key: string): Promise<Phase | undefined> {
+  private async _phaseOf(key: string): Promise<Phase | undefined> {
     const [workload = '', run = ''] = key.split('/');
-    return new Promise(resolve => {
-      const following = this._runs.follow(workload, run, known => {
-        if (known.kind !== 'waiting') {
-          resolve(known.kind === 'value' ? known.value.snapshot.phase : undefined);
-          queueMicrotask(() => {
-            following.dispose();
-          });
-        }
-      });
-    });
+    const known = await first<Snapshot>(listener => this._runs.follow(workload, run, listener));
+    return known.kind === 'value' ? known.value.snapshot.phase : undefined;
   }
 
   private readonly _onVisible = (): void => {

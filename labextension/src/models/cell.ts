@@ -5,6 +5,7 @@ import { isStream } from '@jupyterlab/nbformat';
 import type { IOutput } from '@jupyterlab/nbformat';
 import { JSONExt } from '@lumino/coreutils';
 
+import { waits } from './phases';
 import { MIME_TYPE, snapshotOf } from './snapshot';
 import type { Written } from '../tokens';
 import type { Snapshot } from '../wire';
@@ -18,6 +19,16 @@ export function runOf(cell: ICodeCellModel): Snapshot | null {
     }
   }
   return null;
+}
+
+/** Whether a run is a cell of a session; else it is a run of its own, or the session itself. */
+export function inSession({ run, snapshot }: Snapshot): boolean {
+  return run !== '' && (snapshot.kind ?? 'session') === 'session';
+}
+
+/** Whether a run is a cell that could still be run elsewhere: in a session, and not begun. */
+export function waitsInSession(found: Snapshot): boolean {
+  return inSession(found) && waits(found.snapshot.phase ?? 'Queued');
 }
 
 /** Characters of each stream that stand in a cell. */

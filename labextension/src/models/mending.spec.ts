@@ -8,7 +8,8 @@ import { TestRuns } from '../testing';
 import type { Known, Listener, Written } from '../tokens';
 import type { Snapshot } from '../wire';
 import { charactersOf, runOf } from './cell';
-import { lacks, Mending } from './mending';
+import { goesOn, lacks, Mending } from './mending';
+import { Refused } from './refused';
 import { MIME_TYPE } from './snapshot';
 
 function snapshot(phase: string, characters: Record<string, number> = {}): Snapshot {
@@ -33,6 +34,7 @@ function stream(text: string): IOutput {
 class Said extends TestRuns {
   reads = 0;
   written: Written | null = null;
+  wrong = new Error('It is not there');
   listener: Listener<Snapshot> | null = null;
 
   override follow(_workload: string, _run: string, listener: Listener<Snapshot>): IDisposable {
@@ -45,9 +47,7 @@ class Said extends TestRuns {
 
   override outputs(): Promise<Written> {
     this.reads += 1;
-    return this.written === null
-      ? Promise.reject(new Error('It is not there'))
-      : Promise.resolve(this.written);
+    return this.written === null ? Promise.reject(this.wrong) : Promise.resolve(this.written);
   }
 
   tell(known: Known<Snapshot>): void {
@@ -119,12 +119,79 @@ it('leaves a view alone that is as it should be: it may have the focus', async (
   expect(cell.outputs.get(1)).toBe(stays);
 });
 
-it('leaves what stands there where the journal cannot be had', async () => {
-  runs.tell({ kind: 'value', value: snapshot('Succeeded', { stdout: 8 }) });
-  await vi.waitFor(() => {
+it.each([
+  ['Running', true, 'run-1', true],
+  ['Running', false, 'run-1', false],
+  ['Running', true, '', false],
+  ['Succeeded', true, 'run-1', false]
+])('is for trusted cells whose run goes on: %s %s %s', (phase, trusted, run, expected) => {
+  cell.trusted = trusted;
+  cell.outputs.fromJSON([view({ ...snapshot(phase), run })]);
+  expect(goesOn(cell)).toBe(expected);
+});
+
+describe('where the journal cannot be had', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+    runs.tell({ kind: 'value', value: snapshot('Succeeded', { stdout: 8 }) });
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const there = () => {
+    runs.written = { outputs: [stream('one\ntwo\n')], view: view(snapshot('Succeeded')) };
+  };
+
+  it('leaves what stands there, and asks again until it can', async () => {
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(runs.reads).toBeGreaterThan(2);
+    expect(text()).toBe('one\n');
+    there();
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(text()).toBe('one\ntwo\n');
     expect(mending.isDisposed).toBe(true);
   });
-  expect(text()).toBe('one\n');
+
+  it('asks less and less often, and at last no more, until the server is there anew', async () => {
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(runs.reads).toBeLessThan(12);
+    await vi.advanceTimersByTimeAsync(600_000);
+    const { reads } = runs;
+    expect(reads).toBeLessThan(15);
+    await vi.advanceTimersByTimeAsync(600_000);
+    runs.tell({ kind: 'value', value: snapshot('Succeeded', { stdout: 8 }) });
+    expect(runs.reads).toBe(reads);
+    there();
+    runs.connectionChanged.emit({ state: 'open' });
+    await vi.advanceTimersByTimeAsync(100);
+    expect(text()).toBe('one\ntwo\n');
+  });
+
+  it.each([
+    [404, 1],
+    [503, 3]
+  ])('asks again unless the answer would be the same: %i', async (status, least) => {
+    mending.dispose();
+    runs.wrong = new Refused('There is no run', {}, status);
+    runs.reads = 0;
+    mending = new Mending(runs, cell);
+    runs.tell({ kind: 'value', value: snapshot('Succeeded', { stdout: 8 }) });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(runs.reads).toBeGreaterThanOrEqual(least);
+    expect(mending.isDisposed).toBe(status === 404);
+    expect(text()).toBe('one\n');
+  });
+
+  it('asks no more once it is let go', async () => {
+    await vi.advanceTimersByTimeAsync(0);
+    mending.dispose();
+    const { reads } = runs;
+    runs.connectionChanged.emit({ state: 'open' });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(runs.reads).toBe(reads);
+  });
 });
 
 it('does not write into a cell that has another run by now', async () => {

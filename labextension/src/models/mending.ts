@@ -1,15 +1,20 @@
 /** Output that comes back: a cell that missed some of its run's output is given all of it, from the run's journal. */
 
-import type { ICodeCellModel } from '@jupyterlab/cells';
+import type { ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 import type { IDisposable } from '@lumino/disposable';
 
-import type { IRuns } from '../tokens';
+import type { Connection, IRuns } from '../tokens';
+import { pause } from './backoff';
 import { ended } from './phases';
+import { Refused } from './refused';
 import type { Shown } from '../wire';
 import { charactersOf, rewrite, runOf } from './cell';
 
 /** Milliseconds between two times that a cell is written anew. */
 const PAUSE = 2000;
+
+/** Failures in a row, in a minute or two, after which it is asked for again only over a new connection. */
+const TRIES = 12;
 
 /** Who else may write a cell's outputs. */
 export interface Writers {
@@ -36,6 +41,7 @@ export class Mending implements IDisposable {
     this._cell = cell;
     this._workload = found?.id ?? '';
     this._run = found?.run ?? '';
+    runs.connectionChanged.connect(this._connected, this);
     this._following = runs.follow(this._workload, this._run, known => {
       if (known.kind === 'value') {
         this._newest = known.value.snapshot;
@@ -51,7 +57,16 @@ export class Mending implements IDisposable {
   dispose(): void {
     this._disposed = true;
     window.clearTimeout(this._timer);
+    this._runs.connectionChanged.disconnect(this._connected, this);
     this._following.dispose();
+  }
+
+  /** What failed without the server need not fail any more. */
+  private _connected(_: IRuns, { state }: Connection): void {
+    if (state === 'open' && this._failures > 0) {
+      this._failures = 0;
+      this._lookAgain(0);
+    }
   }
 
   private _look(): void {
@@ -75,11 +90,14 @@ export class Mending implements IDisposable {
     }
   }
 
-  private _lookAgain(pause: number): void {
+  private _lookAgain(milliseconds: number): void {
     window.clearTimeout(this._timer);
-    this._timer = window.setTimeout(() => {
-      this._look();
-    }, pause);
+    if (!this._disposed) {
+      this._timer = window.setTimeout(() => {
+        this._busy = false;
+        this._look();
+      }, milliseconds);
+    }
   }
 
   private async _write(over: boolean): Promise<void> {
@@ -89,17 +107,27 @@ export class Mending implements IDisposable {
       if (!this._disposed && runOf(this._cell)?.run === this._run) {
         rewrite(this._cell, written);
       }
-    } catch {
-      over = true; // it cannot be had: what stands in the notebook stays
+      this._failures = 0;
+    } catch (error) {
+      // what stands in the notebook stays
+      if (!(error instanceof Refused && error.final)) {
+        this._fail();
+        return;
+      }
+      over = true;
     }
     if (over) {
       this.dispose();
-      return;
+    } else {
+      this._lookAgain(PAUSE);
     }
-    this._timer = window.setTimeout(() => {
-      this._busy = false;
-      this._look();
-    }, PAUSE);
+  }
+
+  private _fail(): void {
+    if (this._failures < TRIES) {
+      this._lookAgain(pause(this._failures));
+      this._failures += 1;
+    }
   }
 
   private readonly _runs: IRuns;
@@ -110,11 +138,21 @@ export class Mending implements IDisposable {
   private readonly _following: IDisposable;
   private _newest: Shown | null = null;
   private _busy = false;
+  private _failures = 0;
 
   /** Since when the cell lacks something. */
   private _lacking: number | null = null;
   private _timer = 0;
   private _disposed = false;
+}
+
+/** Whether a cell was saved while its run went on. Untrusted ones are left as they are. */
+export function goesOn(cell: ICellModel): cell is ICodeCellModel {
+  if (cell.type !== 'code' || !cell.trusted) {
+    return false;
+  }
+  const found = runOf(cell as ICodeCellModel);
+  return found !== null && found.run !== '' && !ended(found.snapshot.phase ?? 'Queued');
 }
 
 /** Whether a cell has fewer characters of a stream than the run has written. */

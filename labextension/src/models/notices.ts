@@ -2,7 +2,7 @@
 
 import { trans } from '../translation';
 import type { Phase, Row } from '../wire';
-import { ended } from './phases';
+import { ended, waits } from './phases';
 import { isSession, nameOf, runsOf } from './runlist';
 import type { Run } from './runlist';
 
@@ -85,7 +85,7 @@ export class Notices {
 
   private _begins(key: string, phase: Phase): boolean {
     const before = this._phases.get(key) ?? 'Running';
-    return phase === 'Running' && ['Queued', 'Pending', 'Starting'].includes(before);
+    return phase === 'Running' && waits(before);
   }
 
   private _ends(key: string, phase: Phase): boolean {

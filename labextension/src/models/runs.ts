@@ -28,6 +28,9 @@ const ALL = 'runs';
 const TARGETS = 'targets';
 const CAPACITY = 'capacity';
 
+/** Rows that the server takes for being on the screen at once. */
+const SEEN = 200;
+
 interface Followed {
   topic: Topic;
   known: Known<Members>;
@@ -75,6 +78,14 @@ export class Runs implements IRuns, IDisposable {
     return this._follow(ALL, known => {
       listener(mapped(known, byName<Row>));
     });
+  }
+
+  see(rows: readonly string[]): void {
+    const seen = rows.slice(0, SEEN);
+    if (seen.join() !== this._seen.join()) {
+      this._seen = seen;
+      this._say({ seen });
+    }
   }
 
   followTargets(listener: Listener<ReadonlyMap<string, TargetState>>): IDisposable {
@@ -199,6 +210,7 @@ export class Runs implements IRuns, IDisposable {
     socket.onopen = () => {
       this._failures = 0;
       this._become({ state: 'open' });
+      this._say({ seen: this._seen });
       for (const topic of this._followed.keys()) {
         this._say({ subscribe: topic });
       }
@@ -276,6 +288,7 @@ export class Runs implements IRuns, IDisposable {
   }
 
   private readonly _settings: ServerConnection.ISettings;
+  private _seen: readonly string[] = [];
   private readonly _followed = new Map<string, Followed>();
   private readonly _connectionChanged = new Signal<this, Connection>(this);
   private _connection: Connection = { state: 'connecting' };

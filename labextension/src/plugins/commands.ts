@@ -14,12 +14,13 @@ import type { CommandRegistry } from '@lumino/commands';
 import type { ReadonlyJSONObject } from '@lumino/coreutils';
 
 import { chooseRun } from '../actions/choose';
+import { detach } from '../actions/detach';
 import { Refused, runBelow, runOnGpu } from '../actions/notebook';
 import { openPlace } from '../actions/place';
 import { CommandIDs, PANEL } from '../commands';
 import { runCellIcon, runsIcon } from '../icons';
 import { attachLine } from '../models/attach';
-import { runOf } from '../models/cell';
+import { inSession, runOf, waitsInSession } from '../models/cell';
 import { ended } from '../models/phases';
 import { IPreferences, IRuns } from '../tokens';
 import { trans } from '../translation';
@@ -99,6 +100,22 @@ function inNotebook(
       return found === null ? undefined : said(stop(runs, found));
     }
   });
+  commands.addCommand(CommandIDs.detachCell, {
+    label: trans.__('Detach the GPU Run of This Cell'),
+    caption: trans.__('Let the active cell, which waits, run without this notebook'),
+    describedBy: { args: argumentsOf('workload', 'run') },
+    isEnabled: args => {
+      const found = shown();
+      return runs.mayAct && ('run' in args || (found !== null && waitsInSession(found)));
+    },
+    execute: args => {
+      const found = shown();
+      const given = textsOf(args, 'workload', 'run');
+      const meant =
+        given.run === '' && found !== null ? { workload: found.id, run: found.run } : given;
+      return said(detach(tracker, runs, meant, dialogs));
+    }
+  });
   commands.addCommand(CommandIDs.openCellRun, {
     label: trans.__('Open the GPU Run of This Cell'),
     caption: trans.__('Show the run of the active cell in a tab of its own'),
@@ -111,7 +128,7 @@ function inNotebook(
         : commands.execute(CommandIDs.openRun, { workload: found.id, run: found.run });
     }
   });
-  return [CommandIDs.runCell, CommandIDs.stopCell, CommandIDs.openCellRun];
+  return [CommandIDs.runCell, CommandIDs.stopCell, CommandIDs.detachCell, CommandIDs.openCellRun];
 }
 
 /** Commands that need no notebook; their ids. */
@@ -158,15 +175,14 @@ async function choose(runs: IRuns): Promise<string | null> {
   return row === null ? null : attachLine(row);
 }
 
-function stop(runs: IRuns, { id, run, snapshot }: Snapshot): Promise<void> {
-  const inSession = run !== '' && (snapshot.kind ?? 'session') === 'session';
-  return inSession ? runs.interrupt(id, run) : runs.stop(id);
+function stop(runs: IRuns, found: Snapshot): Promise<void> {
+  return inSession(found) ? runs.interrupt(found.id, found.run) : runs.stop(found.id);
 }
 
-/** The run whose view stands below the active cell. */
+/** The run whose view stands below the active cell; of an untrusted one it is not believed. */
 function shownIn(tracker: INotebookTracker): Snapshot | null {
   const model = tracker.activeCell?.model;
-  return model?.type === 'code' ? runOf(model as ICodeCellModel) : null;
+  return model?.type === 'code' && model.trusted ? runOf(model as ICodeCellModel) : null;
 }
 
 function goesOn(found: Snapshot | null): boolean {

@@ -1,14 +1,12 @@
 /** Output that comes back after a page was loaded again, a tab was closed or a kernel died. */
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import type { ICellModel, ICodeCellModel } from '@jupyterlab/cells';
+import type { ICellModel } from '@jupyterlab/cells';
 import { INotebookTracker, NotebookActions } from '@jupyterlab/notebook';
 
-import { runOf } from '../models/cell';
-import { Mending } from '../models/mending';
+import { goesOn, Mending } from '../models/mending';
 import { onLeave, writersOf } from '../models/writers';
 import { IRuns } from '../tokens';
-import { ended } from '../models/phases';
 
 /** States of a kernel in which it publishes nothing more of what it had begun. */
 const GONE: readonly string[] = ['restarting', 'autorestarting', 'dead'];
@@ -56,12 +54,3 @@ export const outputs: JupyterFrontEndPlugin<void> = {
     });
   }
 };
-
-/** Whether a cell was saved while its run went on. Untrusted ones are left as they are. */
-function goesOn(cell: ICellModel): cell is ICodeCellModel {
-  if (cell.type !== 'code' || !cell.trusted) {
-    return false;
-  }
-  const found = runOf(cell as ICodeCellModel);
-  return found !== null && found.run !== '' && !ended(found.snapshot.phase ?? 'Queued');
-}

@@ -3,6 +3,7 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 
+import { CommandIDs } from '../commands';
 import { opener } from '../models/open';
 import { IRuns } from '../tokens';
 import { MIME_TYPE } from '../models/snapshot';
@@ -14,13 +15,15 @@ export const renderer: JupyterFrontEndPlugin<void> = {
   autoStart: true,
   requires: [IRenderMimeRegistry, IRuns],
   activate: (app: JupyterFrontEnd, registry: IRenderMimeRegistry, runs: IRuns) => {
+    const detach = (workload: string, run: string) =>
+      void app.commands.execute(CommandIDs.detachCell, { workload, run });
     registry.addFactory(
       {
         safe: true,
         mimeTypes: [MIME_TYPE],
         defaultRank: 0,
         createRenderer: () =>
-          new RunView(runs, opener(app.commands), [`${app.name} ${app.version}`])
+          new RunView(runs, opener(app.commands), [`${app.name} ${app.version}`], detach)
       },
       0
     );

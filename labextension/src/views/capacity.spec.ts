@@ -86,6 +86,7 @@ it('keeps the count before, marked as such, until there is the next', () => {
   const body = view.node.querySelector('.gpuw-CapacityBody');
   view.shown = false;
   view.shown = true;
+  said.say(); // as the server begins, before it has counted
   expect(view.node.textContent).toContain('4 of 32 free');
   expect(body?.getAttribute('aria-busy')).toBe('true');
   said.cluster({ kinds: [{ ...H200, others: 13, free: 3 }] });

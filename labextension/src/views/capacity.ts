@@ -55,7 +55,7 @@ export class CapacityView implements IDisposable {
     const wanted = this._shown && this._open;
     if (wanted && this._following === null) {
       this._following = this._runs.followCapacity(known => {
-        const again = known.kind === 'waiting' && this._known.kind === 'value';
+        const again = !isCounted(known) && isCounted(this._known);
         this._known = again ? this._known : known; // the count before stays, dimmed, for the moment until the next
         this._body.setAttribute('aria-busy', String(again));
         this._draw();
@@ -106,6 +106,11 @@ function withId(node: HTMLElement): HTMLElement {
   made += 1;
   node.id = `gpuw-capacity-${made}`;
   return node;
+}
+
+/** The server begins with nothing, and says more when it has counted. */
+function isCounted(known: Known<ReadonlyMap<string, CapacityState>>): boolean {
+  return known.kind === 'error' || (known.kind === 'value' && known.value.size > 0);
 }
 
 /** Beside a cluster a machine without GPUs is not worth a line. */
@@ -282,12 +287,14 @@ function notes(capacity: Capacity): readonly (readonly [string, string])[] {
 
 function queued({ name, mine, others }: Waiting): string {
   const own = mine ?? 0;
+  const all = own + (others ?? 0);
+  const what = name === 'GPUs' && all === 1 ? 'GPU' : name;
   if (others == null) {
-    return trans.__('%1 %2 queued by you; by others n/a', own, name);
+    return trans.__('%1 %2 queued by you; by others n/a', own, what);
   }
   return own > 0
-    ? trans.__('%1 %2 queued, %3 of them by you', own + others, name, own)
-    : trans.__('%1 %2 queued', others, name);
+    ? trans.__('%1 %2 queued, %3 of them by you', all, what, own)
+    : trans.__('%1 %2 queued', others, what);
 }
 
 function used(quota: Quota): string {

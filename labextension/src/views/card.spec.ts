@@ -157,6 +157,20 @@ it('has a button for its log only where there is one to be shown', () => {
   expect(asked).toBe(1);
 });
 
+it('offers to detach what can be, before it is stopped', () => {
+  const buttons = () => shownText('.gpuw-Buttons button');
+  card.show(snapshot({ phase: 'Queued', word: 'Queued' }), ACTIONS);
+  expect(buttons()).toEqual(['Stop']);
+  let asked = 0;
+  card.show(snapshot({ phase: 'Queued', word: 'Queued' }), {
+    ...ACTIONS,
+    detach: () => (asked += 1)
+  });
+  expect(buttons()).toEqual(['Detach', 'Stop']);
+  all('.gpuw-Buttons button')[0]?.click();
+  expect(asked).toBe(1);
+});
+
 it('copies a report of a failure', async () => {
   const copied: string[] = [];
   const clipboard = {

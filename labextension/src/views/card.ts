@@ -1,5 +1,6 @@
 /** A run's view: one line answers the first question, and what belongs to it stands below. */
 
+import { KEEP } from '../models/keep';
 import { ended } from '../models/phases';
 import { report } from '../models/report';
 import { trans } from '../translation';
@@ -20,15 +21,17 @@ export interface Actions {
   stop(): Promise<void>;
   keep(seconds: number): Promise<void>;
 
+  /** Let a cell that waits run without its notebook; absent where there is none, or none that waits. */
+  detach?(): void;
+
   /** Open its log; absent where there is nowhere to open it. */
   logs?(): void;
 }
 
-const KEEP = 2 * 3600;
 const COPIED = 2000;
 
 /** What a button does; `copied` is `copy` just after. */
-type Doing = 'logs' | 'copy' | 'copied' | 'keep' | 'stop';
+type Doing = 'logs' | 'copy' | 'copied' | 'keep' | 'detach' | 'stop';
 
 /** What was to be shown last. */
 interface Asked {
@@ -149,6 +152,9 @@ export class Card {
     if (failed) {
       wanted.push(this._copied ? 'copied' : 'copy');
     }
+    if (actions?.detach !== undefined) {
+      wanted.push('detach');
+    }
     if (actions !== null && !ended(phase) && phase !== 'Stopping') {
       wanted.push(...(shown.word === 'Idle' ? (['keep'] as const) : []), 'stop');
     }
@@ -169,6 +175,15 @@ export class Card {
           trans.__('Keep 2 h'),
           trans.__('Put off the end of the idle session'),
           () => void this._do(this._actions?.keep(KEEP))
+        );
+      case 'detach':
+        return button(
+          trans.__('Detach'),
+          trans.__(
+            'Let it run without this notebook: the cell is given %1 and run again',
+            '--detach'
+          ),
+          () => this._actions?.detach?.()
         );
       case 'copied':
       case 'copy':

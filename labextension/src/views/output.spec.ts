@@ -146,6 +146,16 @@ it.each<[Connection, string]>([
   expect(text()).toContain(words);
 });
 
+it('shows what was saved, and does nothing, where this server knows of no such run', async () => {
+  await view.renderModel(model(snapshot({ answer: 'as saved' })));
+  runs.tell({ kind: 'error', message: "There is no run 'abc'" });
+  expect(text()).toContain('as saved');
+  expect(text()).toContain("Not live: There is no run 'abc'");
+  expect(view.node.querySelector('.gpuw-Button')).toBeNull();
+  runs.tell({ kind: 'value', value: snapshot({ answer: 'as it is' }) });
+  expect(text()).not.toContain('Not live');
+});
+
 it.each([
   '<img src=x onerror=alert(1)>',
   '<script>alert(1)</script>',

@@ -4,6 +4,7 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { IDisposable } from '@lumino/disposable';
 import { Widget } from '@lumino/widgets';
 
+import { inSession, waitsInSession } from '../models/cell';
 import type { Open } from '../models/open';
 import { MIME_TYPE, snapshotOf, undrawable } from '../models/snapshot';
 import type { IRuns, Known } from '../tokens';
@@ -15,6 +16,9 @@ import { h } from './dom';
 import { unwatch, watch } from './screen';
 import { ended } from '../models/phases';
 
+/** Detaches the run of a cell that waits. */
+export type Detach = (workload: string, run: string) => void;
+
 /**
  * Draws the bundle's snapshot; of a trusted notebook it follows the run as well, while that goes on and it is on the screen.
  *
@@ -24,12 +28,19 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
   /**
    * @param open Opens a run with its log; `null` where that cannot be done.
    * @param versions What it is seen with, for reports: `JupyterLab 4.6.0`.
+   * @param detach Lets the run of a cell that waits go on without its notebook; `null` where there is no cell.
    */
-  constructor(runs: IRuns, open: Open | null = null, versions: readonly string[] = []) {
+  constructor(
+    runs: IRuns,
+    open: Open | null = null,
+    versions: readonly string[] = [],
+    detach: Detach | null = null
+  ) {
     super();
     this.addClass('gpuw-Output');
     this._runs = runs;
     this._open = open;
+    this._detach = detach;
     this._card = new Card(versions);
     this.node.append(this._card.node);
     watch(this.node, {
@@ -153,15 +164,22 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
   }
 
   private _actions(found: Snapshot): Actions {
-    const open = this._open;
-    const inSession = found.run !== '' && (found.snapshot.kind ?? 'session') === 'session';
+    const [open, detach] = [this._open, this._detach];
+    const ofSession = inSession(found);
     return {
-      stopTitle: inSession
+      stopTitle: ofSession
         ? trans.__('Interrupt the cell; its session keeps what it has')
         : trans.__('End it and release its GPUs'),
       stop: () =>
-        inSession ? this._runs.interrupt(found.id, found.run) : this._runs.stop(found.id),
+        ofSession ? this._runs.interrupt(found.id, found.run) : this._runs.stop(found.id),
       keep: seconds => this._runs.keep(found.id, seconds),
+      ...(detach === null || !waitsInSession(found)
+        ? {}
+        : {
+            detach: () => {
+              detach(found.id, found.run);
+            }
+          }),
       ...(open === null
         ? {}
         : {
@@ -174,6 +192,7 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
 
   private readonly _runs: IRuns;
   private readonly _open: Open | null;
+  private readonly _detach: Detach | null;
   private readonly _card: Card;
   private _saved: Snapshot | null = null;
   private _known: Known<Snapshot> = { kind: 'waiting' };

@@ -49,6 +49,16 @@ it('follows the list and the capacity only while it is shown', () => {
   expect(runs.asked.sort()).toEqual(['follow', 'follow capacity', 'leave', 'leave capacity']);
 });
 
+it('says which rows are on the screen, so that the others cost nothing', () => {
+  runs.say(...Array.from({ length: 500 }, (_, n) => row(`run-${n}`, { started: 500 - n })));
+  expect(runs.seen[0]).toBe('run-0');
+  expect(runs.seen.length).toBe(names().length);
+  type('run-499');
+  expect(runs.seen).toEqual(['run-499']);
+  panel.hide();
+  expect(runs.seen).toEqual([]);
+});
+
 it('shows groups with what they have in all', () => {
   runs.say(
     row('old', { phase: 'Failed' }),
@@ -176,10 +186,31 @@ it('stops a run, and says why it could not', async () => {
   expect(find('Stop done')?.hidden).toBe(true);
 });
 
-it('offers no guest to stop', () => {
+it('keeps an idle session, and only that', () => {
+  runs.say(row('idle', { word: 'Idle' }), row('busy'));
+  expect([find('Keep idle')?.hidden, find('Keep busy')?.hidden]).toEqual([false, true]);
+  find('Keep idle')?.click();
+  expect(runs.asked).toContain('keep idle');
+});
+
+it('offers no guest to stop or to keep', () => {
   runs.mayAct = false;
-  runs.say(row('a'));
-  expect(find('Stop a')?.hidden).toBe(true);
+  runs.say(row('a', { word: 'Idle' }));
+  expect([find('Stop a')?.hidden, find('Keep a')?.hidden]).toEqual([true, true]);
+});
+
+it('says for how long it has been busy, and what it has cost', () => {
+  const figures = { busy: 92, cost: '3.10 €' };
+  runs.say(
+    row('job', { ...figures, kind: 'job', ran: 754 }),
+    row('session', { ...figures, runs: [{ id: 'r', phase: 'Running', ran: 40 }] }),
+    row('free', { busy: 92 })
+  );
+  const [job, session, free] = panel.node.querySelectorAll('.gpuw-Row');
+  expect(job?.getAttribute('aria-label')).toBe('job, Busy, GPU 92 % · for 13 min, 3.10 €');
+  expect(job?.getAttribute('title')).toContain('3.10 € so far');
+  expect(session?.getAttribute('aria-label')).toBe('session, Busy, GPU 92 % · for 40 s, 3.10 €');
+  expect(free?.querySelector('.gpuw-RowCost')).toHaveProperty('hidden', true);
 });
 
 it('says what to do where nothing has run, and where nobody answers', () => {

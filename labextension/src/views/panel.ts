@@ -6,6 +6,7 @@ import { Widget } from '@lumino/widgets';
 
 import { groupsOf } from '../models/listing';
 import type { Filter, Group } from '../models/listing';
+import { KEEP } from '../models/keep';
 import type { Since } from '../models/since';
 import type { IRuns, Known } from '../tokens';
 import { trans } from '../translation';
@@ -52,7 +53,8 @@ export class RunsPanel extends Widget {
       get mayAct() {
         return runs.mayAct;
       },
-      stop: row => void this._stop(row)
+      keep: row => void this._do(this._runs.keep(row.id, KEEP)),
+      stop: row => void this._do(this._runs.stop(row.id))
     };
     this._search.type = 'search';
     this._search.placeholder = trans.__('Search name, notebook…');
@@ -141,7 +143,15 @@ export class RunsPanel extends Widget {
     super.dispose();
   }
 
+  /** Let the server know which rows are to be kept up to date. */
+  private _see(keys: Iterable<string>): void {
+    const known =
+      this._known.kind === 'value' && this._following !== null ? this._known.value : null;
+    this._runs.see(known === null ? [] : [...keys].filter(key => known.has(key)));
+  }
+
   private _let(): void {
+    this._runs.see([]);
     this._runs.connectionChanged.disconnect(this._draw, this);
     this._capacity.shown = false;
     this._runs.versions.changed.disconnect(this._draw, this);
@@ -176,10 +186,10 @@ export class RunsPanel extends Widget {
     );
   };
 
-  private async _stop(row: Row): Promise<void> {
+  private async _do(asked: Promise<void>): Promise<void> {
     this._refused.textContent = '';
     try {
-      await this._runs.stop(row.id);
+      await asked;
     } catch (error) {
       this._refused.textContent = error instanceof Error ? error.message : String(error);
     }
@@ -266,7 +276,10 @@ export class RunsPanel extends Widget {
     key: item => item.key,
     height: item => Math.round(this._textHeight * ('group' in item ? HEADING : ROW)),
     focusable: item => 'row' in item,
-    make: item => this._make(item)
+    make: item => this._make(item),
+    drawn: keys => {
+      this._see(keys);
+    }
   });
   private _textHeight = 13;
   private _notebook = '';

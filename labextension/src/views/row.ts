@@ -1,9 +1,10 @@
 /** One workload in the panel, refreshed in place, so that what has the focus keeps it. */
 
 import { trans } from '../translation';
-import type { Row } from '../wire';
+import type { Row, RunLine } from '../wire';
 import { button, h } from './dom';
 import { about, percent, seconds } from './format';
+import { KEEP } from '../models/keep';
 import { ended } from '../models/phases';
 import { isSession, nameOf, runName } from '../models/runlist';
 import { mark, stateOf } from './phases';
@@ -11,11 +12,12 @@ import { Trend } from './trend';
 
 /** What can be done with a row. */
 export interface RowActions {
-  /** Whether whoever looks may stop it. */
+  /** Whether whoever looks may stop and keep it. */
   readonly mayAct: boolean;
   open(row: Row): void;
   notebook(row: Row): void;
   attach(row: Row): void;
+  keep(row: Row): void;
   stop(row: Row): void;
 }
 
@@ -44,6 +46,13 @@ export class RowView {
         actions.attach(one);
       })
     );
+    this._keep = button(
+      trans.__('Keep'),
+      '',
+      act(one => {
+        actions.keep(one);
+      })
+    );
     this._stop = button(
       trans.__('Stop'),
       '',
@@ -51,7 +60,7 @@ export class RowView {
         actions.stop(one);
       })
     );
-    this._buttons = [this._notebook, this._attach, this._stop];
+    this._buttons = [this._notebook, this._attach, this._keep, this._stop];
     this.node.addEventListener(
       'click',
       act(one => {
@@ -60,7 +69,7 @@ export class RowView {
     );
     this._doings.append(...this._buttons);
     this._head.append(this._mark, this._name, this._figure);
-    this._body.append(this._tag, this._said, this._line.node, this._doings);
+    this._body.append(this._tag, this._said, this._cost, this._line.node, this._doings);
     this.node.append(this._head, this._body, this._bar);
   }
 
@@ -78,12 +87,16 @@ export class RowView {
     const figure = figureOf(row);
     this.node.dataset.state = stateOf(phase);
     this.node.title = titleOf(row);
-    this.node.setAttribute('aria-label', [name, row.word ?? phase, figure].join(', '));
+    const cost = row.cost ?? '';
+    const told = [name, row.word ?? phase, figure, cost].filter(Boolean);
+    this.node.setAttribute('aria-label', told.join(', '));
     this._mark.replaceChildren(mark(phase));
     this._name.textContent = name;
     this._tag.hidden = row.simulated !== true;
     this._figure.textContent = figure;
     this._said.textContent = saidOf(row);
+    this._cost.textContent = cost;
+    this._cost.hidden = cost === '';
     this._draw(row, name);
     this._offer(row, name);
   }
@@ -113,15 +126,19 @@ export class RowView {
   private _offer(row: Row, name: string): void {
     const phase = row.phase ?? 'Queued';
     const stops = this._actions.mayAct && !ended(phase) && phase !== 'Stopping';
+    const idles = stops && row.word === 'Idle';
     const file = row.file ?? '';
     this._notebook.hidden = file === '';
     this._attach.hidden = row.kind === 'store';
+    this._keep.hidden = !idles;
     this._stop.hidden = !stops;
     this._notebook.title = trans.__('Open %1 where it was started', file);
     this._attach.title = trans.__('Show %1 in the notebook that is open', name);
+    this._keep.title = trans.__('Put off the end of %1 by %2', name, about(KEEP));
     this._stop.title = trans.__('End %1 and release its GPUs', name);
     this._notebook.setAttribute('aria-label', trans.__('Notebook %1', name));
     this._attach.setAttribute('aria-label', trans.__('Attach %1', name));
+    this._keep.setAttribute('aria-label', trans.__('Keep %1', name));
     this._stop.setAttribute('aria-label', trans.__('Stop %1', name));
   }
 
@@ -129,6 +146,7 @@ export class RowView {
   private readonly _name: HTMLButtonElement;
   private readonly _notebook: HTMLButtonElement;
   private readonly _attach: HTMLButtonElement;
+  private readonly _keep: HTMLButtonElement;
   private readonly _stop: HTMLButtonElement;
   private readonly _buttons: readonly HTMLButtonElement[];
   private readonly _head = h('div', 'gpuw-RowHead');
@@ -137,6 +155,7 @@ export class RowView {
   private readonly _figure = h('span', 'gpuw-Quiet');
   private readonly _body = h('div', 'gpuw-RowBody');
   private readonly _said = h('span', 'gpuw-Quiet');
+  private readonly _cost = h('span', 'gpuw-RowCost');
   private readonly _line = new Trend();
   private readonly _doings = h('span', 'gpuw-RowDoings');
   private readonly _bar = h('div', 'gpuw-RowBar');
@@ -160,15 +179,32 @@ function saidOf(row: Row): string {
   if (phase !== 'Running' && answer !== '') {
     return answer;
   }
-  const busy = isSession(row) ? row.runs?.find(run => run.phase === 'Running') : undefined;
+  const busy = busyIn(row);
   const file = row.file ?? '';
   const source = busy === undefined ? file : runName(busy, row);
   return [source, source.includes(file) ? '' : file, placeOf(row)].filter(Boolean).join(' · ');
 }
 
+/** The run that is under way in a session. */
+function busyIn(row: Row): RunLine | undefined {
+  return isSession(row) ? row.runs?.find(run => run.phase === 'Running') : undefined;
+}
+
 function titleOf(row: Row): string {
   const phase = row.phase ?? 'Queued';
-  return [row.word ?? phase, row.answer, row.path ?? row.file, placeOf(row), row.image, row.id]
+  const cost =
+    row.cost == null || row.cost === '' || ended(phase)
+      ? row.cost
+      : trans.__('%1 so far', row.cost);
+  return [
+    row.word ?? phase,
+    row.answer,
+    row.path ?? row.file,
+    placeOf(row),
+    cost,
+    row.image,
+    row.id
+  ]
     .filter(Boolean)
     .join(' · ');
 }
@@ -205,7 +241,9 @@ export function figureOf(row: Row): string {
     return trans.__('idle · ends in %1', roughly(row.ending.seconds));
   }
   if (phase === 'Running' && row.busy != null) {
-    return trans.__('GPU %1', percent(row.busy));
+    const ran = isSession(row) ? busyIn(row)?.ran : row.ran;
+    const busy = percent(row.busy);
+    return ran == null ? trans.__('GPU %1', busy) : trans.__('GPU %1 · for %2', busy, roughly(ran));
   }
   return row.waited == null
     ? (row.word ?? phase).toLowerCase()

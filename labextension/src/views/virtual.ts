@@ -17,6 +17,8 @@ export interface Items<T> {
   /** Whether arrow keys come to it. */
   focusable(item: T): boolean;
   make(item: T): Drawn<T>;
+  /** Is told what is drawn now, whenever that may be something else. */
+  drawn?(keys: Iterable<string>): void;
 }
 
 /** Drawn above and below what can be seen, in pixels. */
@@ -77,6 +79,7 @@ export class VirtualList<T> {
       nodes.push(drawn.node);
     }
     order(this._inner, nodes);
+    this._of.drawn?.(seen.keys());
   }
 
   /** Keys of what is to be drawn with their places: what can be seen, and what has the focus. */

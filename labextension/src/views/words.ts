@@ -1,6 +1,6 @@
 /** The sentences of a card, as `surfaces/view/lines.py` writes them. */
 
-import { ended } from '../models/phases';
+import { ended, waits } from '../models/phases';
 import { trans } from '../translation';
 import type { Chart, GpuSeries, Progress, RankLine, Shown, Where } from '../wire';
 import { clocks, count, gpuHours, memory, notKnown, percent, rate, seconds } from './format';
@@ -157,8 +157,7 @@ export function shortBill(shown: Shown): Figure[] {
 
 /** How long it waited, and what it took. */
 export function bill(shown: Shown): Figure[] {
-  const waits = ['Queued', 'Pending', 'Starting'].includes(shown.phase ?? 'Queued');
-  return shown.waited != null && shown.waited >= 1 && !waits
+  return shown.waited != null && shown.waited >= 1 && !waits(shown.phase ?? 'Queued')
     ? [{ word: trans.__('waited'), figure: seconds(shown.waited) }, ...took(shown)]
     : took(shown);
 }

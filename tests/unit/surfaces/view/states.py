@@ -18,6 +18,7 @@ from gpu_workbench.core.model import (
     Workload,
 )
 from gpu_workbench.surfaces.view import NameRow, Snapshot, Where, snapshot
+from tests.unit.surfaces.view import reasons
 from tests.unit.surfaces.view.workloads import (
     CLUSTER,
     GIB,
@@ -65,32 +66,6 @@ def _waiting(
     return snapshot(work, "a1b2c3d4e5f6", where=where, explanation=found, asked=asked, saved="full")
 
 
-IMAGE = Explanation(
-    code="image-not-found",
-    sentence="The image registry.example/team/train:2.7.1 cannot be pulled: its tag is not in the registry",
-    fix="Check the name after --image; tags in use here: 2.7, 2.6",
-    source="pod gwb-3f9c1a2b7d04-0: status.containerStatuses[0].state.waiting",
-)
-TAKEN = Explanation(
-    code="gpus-taken",
-    sentence="All 32 H200 are taken, by 5 runs; 8 asked, 4 free",
-    fix="Ask for 4 with --gpus h200:4, or wait: at most 2 h 10 min, by the time limits of what runs",
-    source="pod gwb-3f9c1a2b7d04-0: condition PodScheduled",
-)
-QUEUE = Explanation(
-    code="kueue-pending",
-    sentence="2nd in queue team-a: 8 H200 asked, 4 more needed",
-    fix="At most 2 h 10 min, by the time limits of what runs",
-)
-NODE = Explanation(
-    code="node-starting", sentence="A new node is being started for it", source="event TriggeredScaleUp"
-)
-PREEMPTED = Explanation(
-    code="queue-preempted",
-    sentence="It gave its place to a workload of higher priority and waits again; number 3 in queue team-a",
-    source="workload gwb-3f9c1a2b7d04: status.conditions[QuotaReserved]",
-)
-STARTING = Explanation(code="pulling", sentence="Pulling the image: 3.1 of 7.4 GiB", source="event Pulling")
 OUT_OF_MEMORY = Failure(
     cause=Cause.CUDA_OUT_OF_MEMORY,
     what="CUDA out of memory: 2.1 GiB asked, 0.9 GiB free of 141",
@@ -141,31 +116,40 @@ def states() -> list[State]:
     lost = replace(running(TQDM), failure=None)
     cpu = ended(Phase.SUCCEEDED, ran=12, gpus=0)
     mig = {"utilisation": "MIG gives no utilisation"}
-    idle = replace(session(acc), runs={}, limit=Limit("idle", NOW + 14 * 60))
-    gone = Explanation(
-        code="node-lost",
-        sentence="The session ended at 03:12: its node stopped answering; model, opt and 3 more names are gone",
-        fix="Run the cells that made them again, or load the checkpoint of step 1,200",
-        waits=False,
-    )
+    unused = rank(0, gpu(0, busy=wave(0, 0), temperature=33.0, power=118.0))
+    idle = replace(session(acc, unused), runs={}, limit=Limit("idle", NOW + 14 * 60))
     simulated = session(
         running(TQDM), rank(0, gpu(0, simulated=True, name="SIMULATED GPU"), gpu(1, simulated=True))
     )
     return [
         State("queued behind other runs", "%%gpu\nloss = evaluate(model)", _queued_behind()),
-        State("image cannot be pulled", "%%gpu --image train:2.7.1", _waiting(IMAGE)),
-        State("GPUs taken", "%%gpu --gpus h200:8 --session sweeps", _waiting(TAKEN, gpus="8 H200")),
+        State(
+            "image cannot be pulled",
+            "%%gpu --image registry.example/team/train:2.7.1",
+            _waiting(reasons.missing_image()),
+        ),
+        State(
+            "GPUs taken",
+            "%%gpu --gpus h200:8 --session sweeps",
+            _waiting(reasons.gpus_taken(), gpus="8 H200"),
+        ),
         State(
             "in a queue",
             "%%gpu --queue team-a --gpus h200:8",
-            _waiting(QUEUE, phase=Phase.QUEUED, gpus="8 H200"),
+            _waiting(reasons.in_queue(), phase=Phase.QUEUED, gpus="8 H200"),
         ),
-        State("node starting", "%%gpu --gpus h200:1", _waiting(NODE, asked=75)),
-        State("starting", "%%gpu", _waiting(STARTING, phase=Phase.STARTING, asked=21)),
+        State("node starting", "%%gpu --gpus h200:1", _waiting(reasons.node_starting(), asked=75)),
+        State(
+            "pulling an image",
+            "%%gpu --image registry.example/team/train:2.7",
+            _waiting(reasons.pulling(), phase=Phase.STARTING, asked=24),
+        ),
         State(
             "preempted and queued again",
             "%%gpu --queue team-a --nodes 2 --gpus 8 --detach",
-            _waiting(PREEMPTED, phase=Phase.QUEUED, asked=640, gpus="2 nodes × 8 H200", kind=Kind.JOB),
+            _waiting(
+                reasons.preempted(), phase=Phase.QUEUED, asked=640, gpus="2 nodes × 8 H200", kind=Kind.JOB
+            ),
         ),
         State(
             "running, 1 GPU",
@@ -239,7 +223,9 @@ def states() -> list[State]:
         State(
             "lost",
             "%%gpu\ntrain(model)",
-            snapshot(session(lost, phase=Phase.LOST), lost.id, where=CLUSTER, explanation=gone),
+            snapshot(
+                session(lost, phase=Phase.LOST), lost.id, where=CLUSTER, explanation=reasons.node_gone()
+            ),
         ),
         State(
             "CPU instead of GPU",

@@ -132,6 +132,17 @@ def test_many_gpus_become_bands_and_the_odd_ones_stay():
     assert chart.utilisation.p10[-1] <= chart.utilisation.p50[-1] <= chart.utilisation.p90[-1]
 
 
+@pytest.mark.parametrize(("count", "bands"), [(16, False), (17, True)])
+def test_sixteen_gpus_are_drawn_one_by_one_and_one_more_makes_bands(count, bands):
+    """In the data, and in the words beside the drawing."""
+    ranks = [rank(n, gpu(0, busy=wave(90, 2, shift=n), memory=wave(46, 1, shift=n))) for n in range(count)]
+    found = snapshot(session(running(), *ranks), "a1b2c3d4e5f6", where=CLUSTER)
+    chart = found.snapshot.chart
+    assert (chart.count, len(chart.gpus)) == (count, 0 if bands else 16)
+    assert (chart.utilisation is not None, chart.memory is not None) == (bands, bands)
+    assert ("p50" in html(found)) is bands
+
+
 def test_a_gpu_that_holds_much_more_than_the_others_stands_apart():
     ranks = [rank(n, gpu(0, memory=wave(90.0 if n == 5 else 40.0, 1))) for n in range(20)]
     found = snapshot(session(running(), *ranks), "a1b2c3d4e5f6", where=CLUSTER)

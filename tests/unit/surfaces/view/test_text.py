@@ -20,14 +20,14 @@ BY_TITLE = {state.title: state.found for state in states()}
             "○ Queued  session default",
             "2nd in this session, after evaluate and 1 more",
         ),
-        ("image cannot be pulled", "○ Pending  session sweeps · prod / team-a · 1 H200", "cannot be pulled"),
+        ("image cannot be pulled", "○ Pending  session sweeps · prod / team-a · 1 H200", "There is no image"),
         ("running, 1 GPU", "● Running  finetune", "25 % · about 5 min 04 s left · GPU busy"),
         ("failed in the cell", "■ Failed", "KeyError: 'labels' in collate, line 12 after 3.4 s"),
         ("failed on one of 8 ranks", "rank 3 first", "on rank 3 (node-a) at step 310 / 5,000 after 2:07"),
         ("done", "✓ Succeeded  session default · 1 H200 · this machine", "acc came back, 32 B · ran 8.2 s"),
         ("done, with cost", "2 nodes × 8 H200", "96.87 €"),
         ("stopped", "□ Stopped", "Interrupted after 41 s"),
-        ("lost", "▲ Lost", "The session ended at 03:12"),
+        ("lost", "▲ Lost", "Its node went away"),
         ("CPU instead of GPU", "CPU · this machine", "ran 12 s"),
         ("no utilisation", "1 H200 MIG 1g.18gb", "GPU busy n/a (MIG gives no utilisation)"),
         ("simulated", "[SIMULATED]", "90 %"),
@@ -41,7 +41,7 @@ def test_two_lines_answer_the_first_question(title, first, second):
 
 
 def test_what_to_do_follows():
-    assert "Check the name after --image" in text(BY_TITLE["image cannot be pulled"])
+    assert "Correct the name or the tag" in text(BY_TITLE["image cannot be pulled"])
     assert "more --memory" in text(BY_TITLE["killed for memory"])
 
 

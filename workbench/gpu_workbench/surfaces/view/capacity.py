@@ -65,9 +65,11 @@ def notes(found: Capacity) -> list[str]:
 
 def _waiting(waiting: Waiting) -> str:
     mine, others = waiting.mine or 0, waiting.others
+    count = mine + (others or 0)
+    name = "GPU" if (waiting.name, count) == ("GPUs", 1) else waiting.name
     if others is None:
-        return f"{mine} {waiting.name} queued by you; by others n/a"
-    return f"{mine + others} {waiting.name} queued" + (f", {mine} of them by you" if mine else "")
+        return f"{mine} {name} queued by you; by others n/a"
+    return f"{count} {name} queued" + (f", {mine} of them by you" if mine else "")
 
 
 def _quota(quota: Quota) -> str:
