@@ -86,7 +86,7 @@ def shows(nb: Notebook, line: str, pattern: str) -> re.Match[str]:
 
 
 def test_the_overview_and_why_name_the_session_and_keep_puts_off_its_end(nb: Notebook) -> None:
-    nb.check("%%gpu --session kept --idle-limit 10m\n1")
+    nb.check("%%gpu --session kept --idle-limit 590s\n1")
     assert shows(nb, "%gpu", r"\bkept\s+Idle\s+CPU · this machine\s+ends in (\S+ \S+)").group(1) == "9 min"
     said = nb.check("%gpu why kept").result.splitlines()
     assert said[0] == "● Idle  session kept · CPU · this machine"
