@@ -273,13 +273,17 @@ async def _facts_when(world: World, handle: Handle, condition: Callable[[Facts],
 
 @operation(waits)
 async def watch_all(world: World, handle: Handle) -> object:
-    """The list of all, and one of them in it."""
+    """The list of all, and one of them in it, with what only a watch of its events tells."""
+    world.server.told = {"events": {}}
+
+    def all_seen(facts: Facts) -> bool:
+        told = any("status" in event for event in facts.events)
+        return told and bool(facts.job and facts.pods)
+
     async with aclosing(world.backend.watch_all(owner=OWNER)) as listed:
         async for seen in listed:
             if seen.handles and not seen.error:
-                await _facts_when(
-                    world, handle, lambda facts: bool(facts.job and facts.pods and facts.events)
-                )
+                await _facts_when(world, handle, all_seen)
                 return [found.id for found in seen.handles]
     return None
 
