@@ -47,7 +47,7 @@ REFUSALS = {
 }
 FAULTS = {**PASSING, **REFUSALS}
 AT_ONCE = 16
-LIMIT = 10.0
+LIMIT = 30.0
 """Seconds for one operation, with its fault."""
 
 
