@@ -233,7 +233,7 @@ def look(there: Path, folder: Path, environ: Mapping[str, str]) -> None:
                 expect(outputs.filter(has_text=re.compile("^42$"))).to_be_visible(timeout=60_000)
                 page.evaluate("() => window.jupyterapp.commands.execute('gpu-workbench:show-runs')")
                 expect(page.locator(".gpuw-Panel .gpuw-Row")).to_contain_text("wheel.ipynb", timeout=30_000)
-                complaints: list[str] = page.complaints  # type: ignore[attr-defined]
+                complaints = browser.complaints(page)
         finally:
             run(there / "bin" / "gpu-workbench", "stop", "--all", env=environ)
     if complaints:

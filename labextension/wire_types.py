@@ -20,6 +20,7 @@ from gpu_workbench.surfaces.flags import CONFLICTS, GPU_CELL
 from gpu_workbench.surfaces.server.logs import LogPage
 from gpu_workbench.surfaces.server.rest import WIRE
 from gpu_workbench.surfaces.server.rows import Row
+from gpu_workbench.surfaces.server.socket import SEEN_LIMIT
 from gpu_workbench.surfaces.server.starting.form import StartOptions
 from gpu_workbench.surfaces.server.starting.starter import Started, StartPlan
 from gpu_workbench.surfaces.server.states import CapacityState, TargetState
@@ -33,6 +34,7 @@ CONSTANTS = (
     ("PACKAGE", repr(__version__), "Version of the package that this was built from."),
     ("WIRE", str(WIRE), "Version of what is said to the server and by it."),
     ("BUNDLE", str(VERSION), "Version of the MIME bundle's data."),
+    ("SEEN_LIMIT", str(SEEN_LIMIT), "Rows that a browser may have on its screen."),
     ("NOT_DETACHED", repr(_NOT_DETACHED), "Flags of `%%gpu` that contradict `--detach`."),
 )
 HEAD = """/**

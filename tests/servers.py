@@ -20,6 +20,8 @@ from typing import Any
 
 import aiohttp
 
+from tests.ports import free_port
+
 READY = 60.0
 
 USERS = """
@@ -88,9 +90,7 @@ def jupyter_server(
     settings.mkdir(exist_ok=True)
     lines = ["c = get_config()", "c.ServerApp.jpserver_extensions = {'gpu_workbench': True}", config]
     (settings / "jupyter_server_config.py").write_text("\n".join(lines))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     token, log = secrets.token_hex(16), folder / "server.log"
     command = [
         *(sys.executable, "-m", "jupyter_server", "--allow-root", "--no-browser", "--ip=127.0.0.1"),

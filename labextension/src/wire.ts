@@ -13,6 +13,9 @@ export const WIRE = 1;
 /** Version of the MIME bundle's data. */
 export const BUNDLE = 1;
 
+/** Rows that a browser may have on its screen. */
+export const SEEN_LIMIT = 200;
+
 /** Flags of `%%gpu` that contradict `--detach`. */
 export const NOT_DETACHED = ['--idle-limit', '--session'];
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,8 +18,7 @@ from tests.servers import Server, shared_server, tab
 
 pytestmark = [
     pytest.mark.timeout(180),
-    pytest.mark.skipif(sys.platform != "linux", reason="the NVML double is a Linux library"),
-    pytest.mark.skipif(not shutil.which("gcc"), reason="the NVML double is compiled with gcc"),
+    *nvml.MARKS,
 ]
 
 PROGRAM = Path(sys.executable).with_name("gpu-workbench")
@@ -34,13 +32,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def devices(folder: Path) -> dict[str, str]:
     """The variables of a machine with four SIMULATED GPUs; a process of somebody's runs on the last one."""
-    nvml.build(folder / "nvml")
-    return {
-        "LD_LIBRARY_PATH": str(folder / "nvml"),
-        "GPU_WORKBENCH_NVML_COUNT": "4",
-        "GPU_WORKBENCH_NVML_BUSY": "1",
-        "GPU_WORKBENCH_STATE_DIR": str(folder / ".state"),
-    }
+    gpus = nvml.machine(folder / "nvml", count=4, busy=1)
+    return {**gpus, "GPU_WORKBENCH_STATE_DIR": str(folder / ".state")}
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,21 +17,20 @@ from tests.kernels import Notebook, notebook
 
 pytestmark = [
     pytest.mark.timeout(180),
-    pytest.mark.skipif(sys.platform != "linux", reason="the NVML double is a Linux library"),
-    pytest.mark.skipif(not shutil.which("gcc"), reason="the NVML double is compiled with gcc"),
+    *nvml.MARKS,
 ]
 
 PROGRAM = Path(sys.executable).with_name("gpu-workbench")
 SENTENCE = "Waits for this machine's GPU: a session or run that came before holds it"
 
 SUBMIT_AND_DIE = """
-import os, signal
+import os, signal, time
 import gpu_workbench as gw
 
 cell = "import os; mine = os.environ['CUDA_VISIBLE_DEVICES']; open(MARK, 'w').close(); print('ran')"
 run = gw.submit(cell.replace("MARK", repr(os.path.abspath("mark"))), out="mine", name="orphan", gpus=1)
 while run.status().value != "Queued":
-    pass
+    time.sleep(0.05)
 print(run.why(), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -53,10 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def env(folder: Path) -> dict[str, str]:
     """What every process of the user needs to see that GPU, and the same state."""
-    nvml.build(folder / "nvml")
     return {
-        "LD_LIBRARY_PATH": str(folder / "nvml"),
-        "GPU_WORKBENCH_NVML_COUNT": "1",
+        **nvml.machine(folder / "nvml", count=1),
         "GPU_WORKBENCH_STATE_DIR": str(folder / ".state"),
         "XDG_CONFIG_HOME": str(folder / ".config"),
     }

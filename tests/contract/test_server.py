@@ -115,6 +115,8 @@ async def test_a_row_out_of_sight_is_renewed_only_where_its_run_stands_elsewhere
         await seen.subscribe(topic)
         await seen.until(lambda states: topic in states and done(states, topic) > 20)
         assert done(seen.states, "runs") < 20
+        _, listed = await ask(server, "GET", "runs")
+        assert done(listed, "runs") > 20
         await seen.say({"seen": [found]})
         await seen.until(lambda states: done(states, "runs") > 20)
         await asyncio.to_thread(nb.end, cell)

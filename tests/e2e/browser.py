@@ -6,7 +6,7 @@ import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
@@ -68,7 +68,7 @@ def browser(lab: Lab, folder: Path) -> Iterator[Browser]:
 
 @contextlib.contextmanager
 def page(started: Browser, *, width: int = 1100, height: int = 900, dark: bool = False) -> Iterator[Page]:
-    """A fresh page. ``page.complaints`` lists what the browser's console complained of."""
+    """A fresh page. What the browser's console complains of is kept: `complaints`."""
     context = started.new_context(
         viewport={"width": width, "height": height},
         device_scale_factor=1.5,
@@ -87,6 +87,12 @@ def page(started: Browser, *, width: int = 1100, height: int = 900, dark: bool =
         yield opened
     finally:
         context.close()
+
+
+def complaints(page: Page) -> list[str]:
+    """What the console of a page has complained of so far."""
+    found: list[str] = cast(Any, page).complaints
+    return found
 
 
 def open_notebook(opened: Page, lab: Lab, path: str, *, dark: bool = False, kernel: bool = True) -> None:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -55,8 +55,7 @@ def opened(chromium: Browser) -> Iterator[Page]:
 
     with browser.page(chromium) as page:
         yield page
-        complaints: list[Any] = page.complaints  # type: ignore[attr-defined]
-        assert not complaints, complaints
+        assert browser.complaints(page) == []
 
 
 @pytest.fixture(scope="module")

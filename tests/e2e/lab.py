@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ import nbformat
 from nbformat.sign import NotebookNotary
 
 from tests.e2e.network import Way, way_to
+from tests.ports import free_port
 
 READY = 60.0
 
@@ -129,7 +129,7 @@ def jupyterlab(
         file = folder / "settings" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values))
-    port = _free_port()
+    port = free_port()
     command = [
         *(str(python), "-m", application, "--allow-root", "--no-browser", "--ip=127.0.0.1"),
         *(f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder / 'work'}"),
@@ -167,13 +167,6 @@ def _configure(config: Path, *, live: bool, server: bool) -> None:
     if not server:
         without = {"ServerApp": {"jpserver_extensions": {"gpu_workbench": False}}}
         (config / "jupyter_server_config.json").write_text(json.dumps(without))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_until_serving(process: subprocess.Popen[bytes], log: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -17,8 +15,7 @@ from tests.e2e.lab import jupyterlab
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.timeout(240),
-    pytest.mark.skipif(sys.platform != "linux", reason="the NVML double is a Linux library"),
-    pytest.mark.skipif(not shutil.which("gcc"), reason="the NVML double is compiled with gcc"),
+    *nvml.MARKS,
 ]
 
 
@@ -26,13 +23,7 @@ pytestmark = [
 def page(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """A notebook whose cell holds one of four GPUs; somebody's process is on another one."""
     folder = tmp_path_factory.mktemp("capacity")
-    nvml.build(folder / "nvml")
-    devices = {
-        "LD_LIBRARY_PATH": str(folder / "nvml"),
-        "GPU_WORKBENCH_NVML_COUNT": "4",
-        "GPU_WORKBENCH_NVML_BUSY": "1",
-    }
-    os.environ.update(devices)  # own_state puts back what was there
+    os.environ.update(nvml.machine(folder / "nvml", count=4, busy=1))  # own_state puts back what was there
     with jupyterlab(folder) as lab:
         made = browser.notebook_of("%load_ext gpu_workbench", "%%gpu --gpus 1\n6 * 7")
         lab.write("capacity.ipynb", made, trusted=True)
@@ -76,4 +67,4 @@ def test_it_is_folded_and_unfolded_by_keyboard(page: Page) -> None:
 
 
 def test_nothing_was_complained_of(page: Page) -> None:
-    assert not page.complaints, page.complaints  # type: ignore[attr-defined]
+    assert browser.complaints(page) == []

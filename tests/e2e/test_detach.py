@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -18,8 +16,7 @@ from tests.e2e.lab import Lab, jupyterlab
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.timeout(240),
-    pytest.mark.skipif(sys.platform != "linux", reason="the NVML double is a Linux library"),
-    pytest.mark.skipif(not shutil.which("gcc"), reason="the NVML double is compiled with gcc"),
+    *nvml.MARKS,
 ]
 
 HOLDER = "%load_ext gpu_workbench\n%gpu start --session holder --gpus 1"
@@ -32,9 +29,7 @@ LAST = "() => jupyterapp.shell.currentWidget.content.widgets.at(-1).model.shared
 @pytest.fixture(scope="module")
 def lab(own_state: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("detach")
-    nvml.build(folder / "nvml")
-    # own_state puts back what was there
-    os.environ.update({"LD_LIBRARY_PATH": str(folder / "nvml"), "GPU_WORKBENCH_NVML_COUNT": "1"})
+    os.environ.update(nvml.machine(folder / "nvml", count=1))  # own_state puts back what was there
     with jupyterlab(folder) as started:
         started.write(
             "waits.ipynb", browser.notebook_of(HOLDER, "%%gpu --session holder\n1", WAITS), trusted=True
@@ -105,4 +100,4 @@ def test_behind_another_run_the_session_and_that_run_stay(page: Page, lab: Lab) 
 
 
 def test_nothing_was_complained_of(page: Page) -> None:
-    assert not page.complaints, page.complaints  # type: ignore[attr-defined]
+    assert browser.complaints(page) == []

@@ -157,7 +157,7 @@ def test_a_view_out_of_sight_asks_for_nothing_and_is_there_again_when_it_is_seen
 
 
 def test_nothing_was_complained_of(shown: Gallery) -> None:
-    assert not shown.page.complaints, shown.page.complaints  # type: ignore[attr-defined]
+    assert browser.complaints(shown.page) == []
 
 
 def test_reconnecting_says_when_it_was_last_seen(shown: Gallery) -> None:

@@ -226,7 +226,7 @@ def test_it_is_text_in_notices(poisoned: Poisoned) -> None:
     for poison in POISON:
         expect(notices.get_by_text(cleaned(poison)[:60]).first).to_be_attached()
     poisoned.nothing_was_carried_out()
-    assert all("127.0.0.1:9" not in one for one in poisoned.page.complaints)  # type: ignore[attr-defined]
+    assert all("127.0.0.1:9" not in one for one in browser.complaints(poisoned.page))
 
 
 def test_a_forged_view_in_an_untrusted_notebook_shows_its_data_and_acts_on_nothing(

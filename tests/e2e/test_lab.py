@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -22,6 +21,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e import browser
 from tests.e2e.lab import jupyterlab
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -52,7 +52,7 @@ def test_the_first_example_runs_from_top_to_bottom(page: Page) -> None:
     expect(outputs.filter(has_text="the model has seen 100 steps")).to_be_visible(timeout=60_000)
     expect(outputs.filter(has_text="Stopped default")).to_be_visible(timeout=60_000)
     assert page.locator(".jp-Notebook [data-mime-type='application/vnd.jupyter.error']").count() == 0
-    assert not page.complaints, page.complaints  # type: ignore[attr-defined]
+    assert browser.complaints(page) == []
     browser.picture(page, "first-cell-end")
     page.locator(".jp-Notebook .jp-Cell").first.scroll_into_view_if_needed()
     browser.picture(page, "first-cell")
@@ -108,10 +108,3 @@ def make_lab(folder: Path) -> Iterator[Any]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -83,7 +83,7 @@ def test_without_the_servers_extension_the_snapshot_is_drawn_and_it_says_how_to_
     expect(page.locator(".gpuw-Panel")).to_contain_text(ENABLE)
     expect(page.get_by_role("button", name="+ New")).to_be_hidden()
     picture(page, "versions-no-server")
-    assert all("status of 404" in one for one in page.complaints)  # type: ignore[attr-defined]
+    assert all("status of 404" in one for one in browser.complaints(page))
 
 
 def test_a_view_of_a_newer_version_is_shown_as_text(lab: Lab, page: Page) -> None:

@@ -9,6 +9,7 @@ import type { ISignal } from '@lumino/signaling';
 
 import type { Connection, IRuns, Known, Listener, StartForm, Written } from '../tokens';
 import { trans } from '../translation';
+import { SEEN_LIMIT } from '../wire';
 import type {
   CapacityState,
   Row,
@@ -27,9 +28,6 @@ import { Versions } from './versions';
 const ALL = 'runs';
 const TARGETS = 'targets';
 const CAPACITY = 'capacity';
-
-/** Rows that the server takes for being on the screen at once. */
-const SEEN = 200;
 
 interface Followed {
   topic: Topic;
@@ -81,7 +79,7 @@ export class Runs implements IRuns, IDisposable {
   }
 
   see(rows: readonly string[]): void {
-    const seen = rows.slice(0, SEEN);
+    const seen = rows.slice(0, SEEN_LIMIT);
     if (seen.join() !== this._seen.join()) {
       this._seen = seen;
       this._say({ seen });

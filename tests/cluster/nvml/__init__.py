@@ -14,12 +14,22 @@ With neither of the first two there is no driver: nvmlInit fails as it does on a
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
+
+import pytest
 
 from ..shell import sh
 
 SOURCE = Path(__file__).with_name("nvml.c")
 NAME = "libnvidia-ml.so.1"
+
+MARKS = (
+    pytest.mark.skipif(sys.platform != "linux", reason="the NVML double is a Linux library"),
+    pytest.mark.skipif(not shutil.which("gcc"), reason="the NVML double is compiled with gcc"),
+)
+"""Of tests that need it."""
 
 
 def build(folder: Path) -> Path:
@@ -38,3 +48,13 @@ def build(folder: Path) -> Path:
     )
     sh("gcc", *flags, "-o", library, SOURCE)
     return library
+
+
+def machine(folder: Path, *, count: int, busy: int = 0) -> dict[str, str]:
+    """Compile it into `folder`; return the variables of a machine with `count` GPUs, a process on the last `busy`."""
+    build(folder)
+    return {
+        "LD_LIBRARY_PATH": str(folder),
+        "GPU_WORKBENCH_NVML_COUNT": str(count),
+        "GPU_WORKBENCH_NVML_BUSY": str(busy),
+    }

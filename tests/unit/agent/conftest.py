@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
 import pytest
+
+from tests.ports import free_port
 
 from .harness import AgentProcess, agent
 
@@ -20,10 +21,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
 @pytest.fixture(scope="package")
 def shared_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
     """Another one, that listens as on a cluster: on a TCP port, with TLS."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with agent(tmp_path_factory.mktemp("agent"), port=port) as made:
+    with agent(tmp_path_factory.mktemp("agent"), port=free_port()) as made:
         yield made
 
 

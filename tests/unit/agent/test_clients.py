@@ -84,8 +84,9 @@ async def test_an_interrupt_whose_reply_is_lost_is_heard_once(shared: AgentProce
     cell = """
 import time
 hits = 0
-print('go', flush=True)
-try: time.sleep(60)
+try:
+    print('go', flush=True)
+    time.sleep(60)
 except KeyboardInterrupt: hits += 1
 input('saving')
 """

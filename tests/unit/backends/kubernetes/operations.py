@@ -273,18 +273,18 @@ async def _facts_when(world: World, handle: Handle, condition: Callable[[Facts],
 
 @operation(waits)
 async def watch_all(world: World, handle: Handle) -> object:
-    """The list of all, and one of them in it, with what only a watch of its events tells."""
-    world.server.told = {"events": {}}
+    """The list of all, and one of them in it, with what only watches of its Job and events tell."""
+    world.server.told = {"jobs": {"active": 1}, "events": {}}
 
     def all_seen(facts: Facts) -> bool:
         told = any("status" in event for event in facts.events)
-        return told and bool(facts.job and facts.pods)
+        return told and facts.job is not None and "status" in facts.job and bool(facts.pods)
 
     async with aclosing(world.backend.watch_all(owner=OWNER)) as listed:
         async for seen in listed:
             if seen.handles and not seen.error:
                 await _facts_when(world, handle, all_seen)
-                return [found.id for found in seen.handles]
+                return [one.id for one in seen.handles]
     return None
 
 

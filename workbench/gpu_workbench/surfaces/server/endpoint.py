@@ -109,7 +109,7 @@ class Endpoint(ExtensionHandlerMixin, APIHandler):
         Raises:
             RunNotFound: that workload is not there any more.
         """
-        state = self._hub.state(topic)
+        state = self._hub.state(topic, all_rows=True)
         told = state if self.by_owner else for_guests(str(topic), state)
         return {name: json.loads(text) for name, text in told.items()}
 

@@ -19,8 +19,8 @@ from gpu_workbench.surfaces.server.topics import CAPACITY, RUNS, TARGETS, RunTop
 Changed = Callable[[str], None]
 """Called with the name of a topic of which something may have changed."""
 
-_SORTED_BY = 12
-"""Last runs of a session of which a list out of sight must know how they stand."""
+_LAST_RUNS = 12
+"""Of a session: how they stand is known in a list, also where its row is out of sight."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,12 @@ class Hub:
             if not wanted:
                 self._topics.pop(topic.workload, None)
 
-    def state(self, topic: str | RunTopic) -> State:
+    def state(self, topic: str | RunTopic, *, all_rows: bool = False) -> State:
         """What is known now.
+
+        Args:
+            topic: Of what.
+            all_rows: Of the list also what is out of every browser's sight.
 
         Raises:
             RunNotFound: that workload is not there any more.
@@ -127,7 +131,7 @@ class Hub:
             return {name: target(name, self.board.errors.get(name, "")) for name in self.board.targets}
         if topic == CAPACITY:
             return {name: capacity(name, counted) for name, counted in self.capacities.known.items()}
-        return self._state_of_list()
+        return self._state_of_list(None if all_rows else self._seen())
 
     def _state_of_run(self, topic: RunTopic) -> State:
         followed = self.board.workloads.get(topic.workload)
@@ -143,8 +147,7 @@ class Hub:
     def _state_of(self, followed: Followed, topic: RunTopic) -> State:
         return run_state(followed, topic.run, recorded=self.board.is_recorded(followed))
 
-    def _state_of_list(self) -> State:
-        seen = self._seen()
+    def _state_of_list(self, seen: frozenset[str] | None) -> State:
         rows = {}
         for workload, followed in self.board.workloads.items():
             made = self._rows.get(workload)
@@ -173,7 +176,7 @@ class Hub:
     def _standing(self, followed: Followed) -> tuple[object, ...]:
         subscription = followed.subscription
         workload = subscription.workload
-        runs = list(workload.runs.values())[-_SORTED_BY:]
+        runs = list(workload.runs.values())[-_LAST_RUNS:]
         return (
             subscription.phase,
             len(workload.ranks),

@@ -191,5 +191,7 @@ def _rows(value: Json) -> frozenset[str]:
     """The workloads whose rows a browser sees."""
     rows = [one for one in value if isinstance(one, str) and is_id(one)] if isinstance(value, list) else []
     if not isinstance(value, list) or len(rows) != len(value) or len(rows) > SEEN_LIMIT:
-        raise UsageError("That message is not understood", why="rows that are seen are at most 200 ids")
+        raise UsageError(
+            "That message is not understood", why=f"rows that are seen are at most {SEEN_LIMIT} ids"
+        )
     return frozenset(rows)
