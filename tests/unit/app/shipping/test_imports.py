@@ -63,3 +63,18 @@ def test_what_the_project_has_is_followed_and_the_rest_must_be_in_the_image(proj
     assert set(found.project) == {"helpers", "pkg_of_mine", "lib_of_mine"}
     assert import_roots(found.project, folder=project) == (".", "src")
     assert outside(found.project, folder=project) == {"lib_of_mine": project.parent / "elsewhere/lib_of_mine"}
+
+
+def test_what_was_installed_elsewhere_is_installed_too(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a cluster's module system puts packages onto the path."""
+    for path in ("modules/fftw_of_site/__init__.py", "modules/fftw_of_site-1.0.dist-info/METADATA"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).touch()
+    (project / "unpacked-1.0.dist-info").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    monkeypatch.syspath_prepend(str(project))
+    found = needed({"helpers": 1, "fftw_of_site": 2}, folder=project)
+    assert "fftw_of_site" in found.installed
+    assert set(found.project) == {"helpers", "pkg_of_mine"}

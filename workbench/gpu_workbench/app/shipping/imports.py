@@ -13,7 +13,7 @@ import site
 import sys
 import sysconfig
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -93,7 +93,8 @@ def local_place(name: str, *, folder: Path) -> Path | None:
         return None
     places = list(spec.submodule_search_locations or ()) or [spec.origin or ""]
     place = Path(places[0]).resolve()
-    if not place.exists() or any(place.is_relative_to(library) for library in _libraries()):
+    libraries = [library for library in _libraries() if library != folder]
+    if not place.exists() or any(place.is_relative_to(library) for library in libraries):
         return None
     return place
 
@@ -135,11 +136,15 @@ def _spec(name: str, folder: Path) -> importlib.machinery.ModuleSpec | None:
     return found or importlib.machinery.PathFinder.find_spec(name, [str(folder)])
 
 
-@lru_cache(1)
 def _libraries() -> tuple[Path, ...]:
     """Where installed packages and the standard library lie."""
+    return _libraries_of(tuple(sys.path))
+
+
+@lru_cache(8)
+def _libraries_of(search: tuple[str, ...]) -> tuple[Path, ...]:
+    """Those of this interpreter, and wherever else on its path something was installed, as clusters' module systems do."""
     paths = sysconfig.get_paths()
-    found: Iterator[str] = iter(
-        [*(paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")), *site.getsitepackages()]
-    )
-    return tuple({Path(path).resolve() for path in [*found, site.getusersitepackages()]})
+    found = [*(paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")), *site.getsitepackages()]
+    further = [path for path in search if path and any(Path(path).glob("*.dist-info"))]
+    return tuple({Path(path).resolve() for path in [*found, site.getusersitepackages(), *further]})
