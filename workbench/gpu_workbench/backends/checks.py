@@ -42,6 +42,19 @@ class GivesRole(Protocol):
 
 
 @runtime_checkable
+class SharesProfiles(Protocol):
+    """A backend in which profiles stand that all of its users have."""
+
+    async def profiles(self) -> tuple[str, str]:
+        """Where they stand, as people know it, and their text as in a settings file; empty where none can be seen.
+
+        Raises:
+            BackendError: the backend cannot be asked.
+        """
+        ...
+
+
+@runtime_checkable
 class KeepsSecrets(Protocol):
     """A backend that keeps secrets which workloads get as environment variables."""
 

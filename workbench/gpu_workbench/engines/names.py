@@ -25,6 +25,9 @@ TLS_KEY_KEY = "tls.key"
 RUN_KEY_KEY = "run.key"
 ARCHIVE_KEY = "agent.pyz"
 
+PROFILES_OBJECT = "gpu-workbench"
+PROFILES_KEY = "config.yaml"
+
 SCRATCH = "/gwb"
 STORE = "/gwb-store"
 SETTINGS = "/etc/gpu-workbench"

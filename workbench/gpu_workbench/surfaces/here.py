@@ -14,6 +14,7 @@ from gpu_workbench.app import config as configuration
 from gpu_workbench.app.notebook import find_notebook, local_owner
 from gpu_workbench.app.portal import Portal, portal
 from gpu_workbench.app.profiles import read_profiles
+from gpu_workbench.app.shared_profiles import SharedProfiles
 from gpu_workbench.app.twins import Twins
 from gpu_workbench.app.workbench import Workbench
 from gpu_workbench.core.errors import WorkbenchError
@@ -57,6 +58,7 @@ class Here:
     portal: Portal = portal
     twins: Twins = field(default_factory=Twins)
     installed: dict[tuple[str, str], Installed] = field(default_factory=dict)
+    _shared_profiles: SharedProfiles = field(default_factory=SharedProfiles)
     _workbenches: dict[tuple[str, ...], Workbench] = field(default_factory=dict)
     _understood: tuple[tuple[object, ...], Request] | None = None
 
@@ -66,7 +68,7 @@ class Here:
 
     def request(self, flags: CellFlags) -> Request:
         """What a line asks for; the same again where the same is asked and nothing has changed."""
-        config = self.config(asked_settings(flags))
+        config = self.with_shared_profiles(self.config(asked_settings(flags)))
         owner = self.owner(config)
         notebook = find_notebook(owner=local_owner(), namespace=self.namespace)
         asked = (flags, config, owner, notebook, Path.cwd(), notebook_image())
@@ -76,6 +78,18 @@ class Here:
                 understand(flags, config, owner=owner, notebook=notebook, folder=Path.cwd()),
             )
         return self._understood[1]
+
+    def with_shared_profiles(self, config: configuration.Config) -> configuration.Config:
+        """The settings, with the profiles that everybody has where they say that workloads live.
+
+        Raises:
+            ProfileError: those are wrong.
+            BackendError: the backend cannot be asked.
+        """
+        if config.settings.backend == "local":
+            return config
+        backend = self.workbench(config).backend(config.settings.backend)
+        return self.portal.call(self._shared_profiles.added_to, config, backend)
 
     def owner(self, config: configuration.Config) -> str:
         """Whose workloads these are, as the backend knows its users."""
@@ -95,19 +109,19 @@ class Here:
         sessions = [handle.spec.name for handle, _ in self.living()]
         try:
             config = self.config()
-            profiles = [*read_profiles(config.files)]
-            listing = self.portal.submit(self._runs(config))
-            runs = listing.result(KNOWN_WITHIN)
+            asking = self.portal.submit(self._runs_and_profiles(config))
+            runs, profiles = asking.result(KNOWN_WITHIN)
         except (WorkbenchError, concurrent.futures.TimeoutError):
             return [], [], sessions
         return runs, profiles, sessions
 
-    async def _runs(self, config: configuration.Config) -> list[str]:
+    async def _runs_and_profiles(self, config: configuration.Config) -> tuple[list[str], list[str]]:
         backend = self.workbench(config).backend(config.settings.backend)
+        profiles = read_profiles((await self._shared_profiles.added_to(config, backend)).files)
         find: Any = getattr(backend, "owner", None)
         owner = await find() if find is not None else local_owner()
         found = await backend.list(owner=owner)
-        return [name for handle in found for name in (handle.spec.name, handle.id) if name]
+        return [name for handle in found for name in (handle.spec.name, handle.id) if name], [*profiles]
 
     def workbench(self, config: configuration.Config) -> Workbench:
         """The workbench for these settings; sessions are kept over changes of what is not about where."""

@@ -54,21 +54,25 @@ class Operation:
         call: Does it, with what was prepared; gives what is to come of it.
         prepare: Makes what has to be there before.
         once: It is one attempt; who asked for it asks again.
+        by_chance: Paths of what it may list or not, as time falls.
     """
 
     call: Call
     prepare: Prepare
     once: bool
+    by_chance: tuple[str, ...] = ()
 
 
 OPERATIONS: dict[str, Operation] = {}
 
 
-def operation(prepare: Prepare, *, once: bool = False) -> Callable[[Call], Call]:
+def operation(
+    prepare: Prepare, *, once: bool = False, by_chance: tuple[str, ...] = ()
+) -> Callable[[Call], Call]:
     """Register one under its function's name."""
 
     def register(call: Call) -> Call:
-        OPERATIONS[call.__name__] = Operation(call, prepare, once)
+        OPERATIONS[call.__name__] = Operation(call, prepare, once, by_chance)
         return call
 
     return register
@@ -236,7 +240,16 @@ async def connect(world: World, handle: Handle) -> object:
         return await loop.sock_recv(socket, 100)
 
 
-@operation(waits)
+_AROUND = (
+    "/api/v1/nodes",
+    "/api/v1/pods",
+    f"{HERE}/resourcequotas",
+    f"{HERE}/persistentvolumeclaims",
+    "/apis/kueue.x-k8s.io/v1beta1/namespaces/ns/workloads",
+)
+
+
+@operation(waits, by_chance=_AROUND)  # it may have begun before anybody asks why it waits
 async def watch_a_start(world: World, handle: Handle) -> object:
     world.server.told = {"pods": RUNNING, "jobs": {"active": 1}}
     await _facts_when(
@@ -271,7 +284,7 @@ async def _facts_when(world: World, handle: Handle, condition: Callable[[Facts],
                 return
 
 
-@operation(waits)
+@operation(waits, by_chance=_AROUND)
 async def watch_all(world: World, handle: Handle) -> object:
     """The list of all, and one of them in it, with what only watches of its Job and events tell."""
     world.server.told = {"jobs": {"active": 1}, "events": {}}
@@ -291,6 +304,11 @@ async def watch_all(world: World, handle: Handle) -> object:
 @operation(waits)
 async def count_gpus(world: World, _: Handle) -> object:
     return await world.backend.capacity(owner=OWNER)
+
+
+@operation(nothing)
+async def shared_profiles(world: World, _: None) -> object:
+    return await world.backend.profiles()
 
 
 @operation(nothing)

@@ -130,14 +130,14 @@ async def healthy(of: Operation) -> Health:
         before = json.dumps(made.server.objects)
         found = await outcome(made, of, prepared)
         assert not isinstance(found, BackendError), found
-        calls = [key for key in map(key_of, made.server.requests) if _is_needed(key, made.server)]
+        calls = [key for key in map(key_of, made.server.requests) if _is_needed(of, key, made.server)]
         return Health(before, prepared, found, tuple(dict.fromkeys(calls)))
 
 
-def _is_needed(key: Key, server: LivingServer) -> bool:
+def _is_needed(of: Operation, key: Key, server: LivingServer) -> bool:
     """Whether the operation cannot end without that call: a watch only where it tells of something."""
     verb, path = key
-    return verb != "watch" or path.rpartition("/")[2] in server.told
+    return path.rpartition("/")[2] in server.told if verb == "watch" else path not in of.by_chance
 
 
 async def check_with(of: Operation, health: Health, key: Key, name: str) -> None:

@@ -20,7 +20,7 @@ from gpu_workbench.backends.kubernetes.checks import examine
 from gpu_workbench.backends.kubernetes.children import create_children, remove_children
 from gpu_workbench.backends.kubernetes.client import ApiClient
 from gpu_workbench.backends.kubernetes.reach import PodConnector, Reach
-from gpu_workbench.backends.kubernetes.resources import JOBS, PODS, SECRETS, SELF_REVIEWS
+from gpu_workbench.backends.kubernetes.resources import CONFIG_MAPS, JOBS, PODS, SECRETS, SELF_REVIEWS
 from gpu_workbench.backends.kubernetes.rights import role_yaml
 from gpu_workbench.backends.kubernetes.roots import Roots, seconds
 from gpu_workbench.backends.kubernetes.secrets import UserSecrets
@@ -32,6 +32,7 @@ from gpu_workbench.core.capacity import Capacity
 from gpu_workbench.core.errors import (
     BackendError,
     NotFound,
+    PermissionDenied,
     ProtocolError,
     Retryable,
     Unreachable,
@@ -49,6 +50,8 @@ from gpu_workbench.engines.names import (
     CERTIFICATE_KEY,
     CONTAINER,
     ID_LABEL,
+    PROFILES_KEY,
+    PROFILES_OBJECT,
     RUN_KEY_KEY,
     TOKEN_KEY,
     object_name,
@@ -118,6 +121,16 @@ class KubernetesBackend:
                 self._client = ApiClient(self._access, timeout=timeout, patience=patience)
                 self._watching = Watching(self._client)
             return self._client
+
+    async def profiles(self) -> tuple[str, str]:
+        """See :meth:`~gpu_workbench.backends.checks.SharesProfiles.profiles`."""
+        source = f"ConfigMap {PROFILES_OBJECT}"
+        client = await self.connect()
+        try:
+            found = await client.get(CONFIG_MAPS, namespace=self._namespace(), name=PROFILES_OBJECT)
+        except (NotFound, PermissionDenied):
+            return source, ""
+        return source, text(found, "data", PROFILES_KEY)
 
     async def owner(self) -> str:
         """Who we are to the cluster: the first 16 hexadecimal digits of the SHA-256 of our user name there."""

@@ -43,7 +43,7 @@ RIGHTS = (
     Right(
         ("create", "get", "list", "patch", "delete"),
         "configmaps",
-        why="the record of each workload, and the agent's archive",
+        why="the record of each workload, the agent's archive, and the profiles that the namespace shares",
         without="nothing can be started or found",
         needed=True,
     ),

@@ -58,7 +58,7 @@ class Start(Endpoint):
     async def get(self) -> JsonObject:
         """``GET start``: what the form offers."""
         self.for_owner()
-        return encode_fields(self._hub.starter.options())
+        return encode_fields(await self._hub.starter.options())
 
     @web.authenticated
     @allowed(START)

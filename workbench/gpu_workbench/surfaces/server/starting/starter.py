@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -15,9 +14,17 @@ from gpu_workbench.app.config import Config
 from gpu_workbench.app.notebook import Notebook
 from gpu_workbench.app.profiles import DEFAULT_PROFILE, read_profiles
 from gpu_workbench.app.sessions import lives, new_id
+from gpu_workbench.app.shared_profiles import SharedProfiles
 from gpu_workbench.backends.local.lease import visible_gpus
 from gpu_workbench.backends.protocol import Backend
-from gpu_workbench.core.errors import FlagError, ProfileError, StartFailed, UsageError, WorkbenchError
+from gpu_workbench.core.errors import (
+    BackendError,
+    FlagError,
+    ProfileError,
+    StartFailed,
+    UsageError,
+    WorkbenchError,
+)
 from gpu_workbench.core.quantities import Gpus
 from gpu_workbench.core.spec import WorkloadSpec
 from gpu_workbench.core.wire import JsonObject
@@ -76,34 +83,45 @@ class Starter:
     def __init__(self, board: Board, *, root: Path) -> None:
         self._board = board
         self._root = root
+        self._shared_profiles = SharedProfiles()
         self._one_at_a_time = asyncio.Lock()
 
-    def options(self) -> StartOptions:
+    async def options(self) -> StartOptions:
         """What the form offers.
 
         Raises:
-            ProfileError: a file with settings or profiles is wrong.
+            ProfileError: a file with settings or profiles, or what a backend shares of them, is wrong.
         """
-        config = self._config(CellFlags())
-        default, names = config.settings.backend, self._board.targets
-        profiles = read_profiles(config.files)
-        gpus = [profile.values.get("gpus") for profile in profiles.values()]
+        default, names = self._config(CellFlags()).settings.backend, self._board.targets
+        configs = {name: await self._config_of(name) for name in names}
+        profiles = [one for config in configs.values() for one in read_profiles(config.files).values()]
+        gpus = [profile.values.get("gpus") for profile in profiles]
         kinds = dict.fromkeys(one.kind for one in gpus if isinstance(one, Gpus) and one.kind)
         return StartOptions(
             target=default if default in names else names[0],
-            targets=tuple(self._target(name, config.settings.profile, profiles) for name in names),
+            targets=tuple(self._target(name, config) for name, config in configs.items()),
             fields=forms.fields(kinds=tuple(kinds)),
         )
 
-    def _target(self, name: str, profile: str, profiles: Iterable[str]) -> StartTarget:
+    async def _config_of(self, name: str) -> Config:
+        """The settings for a target. One that cannot be asked shares nothing, so that the form opens all the same."""
+        config, target = self._config(CellFlags(backend=name)), self._board.target(name)
+        assert target is not None
+        with contextlib.suppress(BackendError):
+            return await self._shared_profiles.added_to(config, target.backend)
+        return config
+
+    def _target(self, name: str, config: Config) -> StartTarget:
+        settings, profiles = config.settings, read_profiles(config.files)
         made = []
         for one in profiles:
             flags = CellFlags(backend=name, profile=one)
-            made.append(StartProfile(one, forms.defaults(self._spec(flags, self._root))))
-        settings = self._config(CellFlags(backend=name)).settings
+            of_profile = replace(self._config(flags), files=config.files)
+            made.append(StartProfile(one, forms.defaults(_spec(flags, of_profile, self._root))))
         place = [settings.context, settings.namespace] if name != "local" else []
         title = "This machine" if name == "local" else " · ".join(["Cluster", *filter(None, place)])
-        return StartTarget(name, title, profile if profile in profiles else DEFAULT_PROFILE, tuple(made))
+        profile = settings.profile if settings.profile in profiles else DEFAULT_PROFILE
+        return StartTarget(name, title, profile, tuple(made))
 
     async def plan(self, form: JsonObject) -> StartPlan:
         """What a form asks for, while somebody looks at the board.
@@ -112,7 +130,7 @@ class Starter:
             FieldsRefused: it cannot be meant; says which fields.
             ProfileError: a file with settings or profiles is wrong.
         """
-        target, spec = self._understand(forms.read(form))
+        target, spec = await self._understand(forms.read(form))
         spec = replace(spec, name=await self._name(target.backend, spec.name))
         placement, gpus = spec.placement, spec.resources.gpus.count
         return StartPlan(
@@ -133,7 +151,7 @@ class Starter:
             StartFailed: this machine cannot.
         """
         async with self._one_at_a_time:  # so that a second click is told that the name is taken
-            target, spec = self._understand(forms.read(form))
+            target, spec = await self._understand(forms.read(form))
             await self._board.refresh(target.backend.name)
             name = await self._name(target.backend, spec.name)
             spec = replace(spec, id=new_id(), name=name, owner=await target.owner())
@@ -145,12 +163,14 @@ class Starter:
             await self._board.refresh(target.backend.name)
         return Started(spec.id, spec.name, self._line(target.backend.name, spec.name))
 
-    def _understand(self, asked: Asked) -> tuple[Target, WorkloadSpec]:
+    async def _understand(self, asked: Asked) -> tuple[Target, WorkloadSpec]:
         """Where, and what; its name is what was typed."""
         target = self._targeted(asked.flags.backend)
         flags = replace(asked.flags, backend=target.backend.name)
+        folder = self._folder(asked.folder)
+        config = await self._shared_profiles.added_to(self._config(flags), target.backend)
         try:
-            spec = self._spec(flags, self._folder(asked.folder))
+            spec = _spec(flags, config, folder)
         except ProfileError as error:
             if not flags.profile:
                 raise
@@ -174,10 +194,6 @@ class Starter:
 
     def _config(self, flags: CellFlags) -> Config:
         return configuration.load(project=project_folder(self._root), flags=asked_settings(flags), used={})
-
-    def _spec(self, flags: CellFlags, folder: Path) -> WorkloadSpec:
-        found = understand(flags, self._config(flags), owner="", notebook=Notebook(), folder=folder)
-        return found.spec
 
     def _folder(self, path: str) -> Path:
         place = PurePosixPath(path.strip("/"))
@@ -208,6 +224,10 @@ class Starter:
     def _line(self, backend: str, name: str) -> str:
         elsewhere = backend != self._config(CellFlags()).settings.backend
         return f"%%gpu --backend {backend} --session {name}" if elsewhere else f"%%gpu --session {name}"
+
+
+def _spec(flags: CellFlags, config: Config, folder: Path) -> WorkloadSpec:
+    return understand(flags, config, owner="", notebook=Notebook(), folder=folder).spec
 
 
 def _note(asked: int) -> str:
