@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import cast
 
@@ -12,7 +14,7 @@ from gpu_workbench.app.config import load, read_config
 from gpu_workbench.app.profiles import read_profiles
 from gpu_workbench.app.shared_profiles import SharedProfiles
 from gpu_workbench.backends.protocol import Backend
-from gpu_workbench.core.errors import ProfileError
+from gpu_workbench.core.errors import ProfileError, Unreachable
 from gpu_workbench.core.quantities import Gpus
 
 
@@ -22,9 +24,12 @@ class Sharing:
     def __init__(self, text: str = "") -> None:
         self.text = text
         self.asked = 0
+        self.away: Callable[[], Awaitable[None]] | None = None
 
     async def profiles(self) -> tuple[str, str]:
         self.asked += 1
+        if self.away is not None:
+            await self.away()
         return "ConfigMap x", self.text
 
 
@@ -64,3 +69,32 @@ async def test_what_is_wrong_is_said_each_time_until_it_is_mended() -> None:
             await gpus(shared, sharing)
     sharing.text = profile(1)
     assert await gpus(shared, sharing) == Gpus(1)
+
+
+async def refuses() -> None:
+    raise Unreachable("The API server is away")
+
+
+async def hangs() -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("away", [refuses, hangs])
+async def test_while_the_backend_is_away_those_known_hold(
+    monkeypatch: pytest.MonkeyPatch, away: Callable[[], Awaitable[None]]
+) -> None:
+    monkeypatch.setattr(shared_profiles, "PATIENCE", 0.05)
+    shared, sharing = SharedProfiles(), Sharing(profile(1))
+    await gpus(shared, sharing)
+    sharing.away = away
+    monkeypatch.setattr(shared_profiles, "FRESH", 0.0)
+    assert await gpus(shared, sharing) == Gpus(1)
+    sharing.away, sharing.text = None, profile(2)
+    assert await gpus(shared, sharing) == Gpus(2)
+
+
+async def test_a_backend_that_was_never_heard_is_an_error() -> None:
+    shared, sharing = SharedProfiles(), Sharing(profile(1))
+    sharing.away = refuses
+    with pytest.raises(Unreachable):
+        await gpus(shared, sharing)
