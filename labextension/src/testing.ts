@@ -153,6 +153,10 @@ export class TestRuns implements IRuns {
     return this._ask(`keep ${workload}`);
   }
 
+  dashboard(workload: string, backend: string): string {
+    return `/gpu-workbench/dask/${backend}/${workload}/status`;
+  }
+
   startOptions(): Promise<StartOptions> {
     return Promise.reject(new Error('There is no form'));
   }

@@ -98,6 +98,9 @@ export interface IRuns {
   /** Put off the end of an idle session by so many seconds. Rejects with the server's own sentence. */
   keep(workload: string, seconds: number): Promise<void>;
 
+  /** Address of the dashboard of a Dask cluster. */
+  dashboard(workload: string, backend: string): string;
+
   /** What the form that starts a session offers. Rejects with the server's own sentence. */
   startOptions(): Promise<StartOptions>;
 

@@ -103,6 +103,29 @@ it('translates the card of a gang that failed', () => {
   expect(untranslated(node)).toEqual(['Failed', 'Stopped']); // phases are the server's words
 });
 
+it('translates the card of a Dask cluster', () => {
+  const worker = { name: 'NAME', note: 'NOTE', threads: 2, spilled: 9, sent: 9, gpus: 1, busy: 9 };
+  const tasks = {
+    done: 1,
+    failed: 1,
+    running: 1,
+    waiting: 1,
+    rate: 2,
+    groups: [{ name: 'GROUP', done: 1, total: 2 }]
+  };
+  const past = { seconds: 120, busy: [1, 2], rate: [1, 2] };
+  const dask = { count: 12, tasks, workers: [worker], rest: { threads: 9 }, past, dashboard: true };
+  const node = card({
+    kind: 'dask',
+    dask: { ...dask, all: worker, clients: 2, moved: 9 },
+    progress: { label: '', done: 1, total: 4, unit: 'UNIT' }
+  });
+  expect(untranslated(node)).toEqual(['Dask', 's']); // its name, and bytes a second
+  expect(node.textContent).toContain('‹and 11 more›');
+  const without = card({ kind: 'dask', dask: { ...dask, all: { threads: 2 } } });
+  expect(untranslated(without)).toEqual(['Dask']);
+});
+
 it('translates the panel, with capacity', () => {
   const runs = new TestRuns();
   const ignore = () => undefined;

@@ -71,6 +71,7 @@ export interface Shown {
   readonly displays?: number;
   readonly truncated?: number;
   readonly published?: Published;
+  readonly dask?: DaskShown | null;
 }
 
 /** How much of a view may stay in the notebook file. */
@@ -202,6 +203,72 @@ export interface Published {
   readonly cursor?: string;
   readonly characters?: Readonly<Record<string, number>>;
   readonly displays?: number;
+}
+
+/** A Dask cluster as its scheduler sees it. */
+export interface DaskShown {
+  readonly wanted?: number | null;
+  readonly count?: number | null;
+  readonly tasks?: DaskCounts;
+  readonly workers?: readonly DaskWorkerLine[];
+  readonly rest?: DaskWorkerLine | null;
+  readonly all?: DaskWorkerLine;
+  readonly clients?: number;
+  readonly moved?: number;
+  readonly lost?: number;
+  readonly idle?: number | null;
+  readonly waits?: Explanation | null;
+  readonly past?: DaskPast | null;
+  readonly dashboard?: boolean;
+}
+
+/** The tasks of the Dask computation that is under way, or of the last one. */
+export interface DaskCounts {
+  readonly done?: number;
+  readonly failed?: number;
+  readonly running?: number;
+  readonly waiting?: number;
+  readonly stuck?: number;
+  readonly retried?: number;
+  readonly rate?: number | null;
+  readonly seconds_left?: number | null;
+  readonly groups?: readonly DaskGroup[];
+}
+
+/** The tasks of one function of a Dask computation. */
+export interface DaskGroup {
+  readonly name: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+/** One Dask worker in the table of workers, or several of them together. */
+export interface DaskWorkerLine {
+  readonly name?: string;
+  readonly whole?: string;
+  readonly note?: string;
+  readonly threads?: number;
+  readonly executing?: number;
+  readonly waiting?: number;
+  readonly cpu?: number | null;
+  readonly memory?: number | null;
+  readonly memory_limit?: number | null;
+  readonly spilled?: number;
+  readonly sent?: number;
+  readonly received?: number;
+  readonly gpus?: number;
+  readonly busy?: number | null;
+  readonly gpu_memory?: number | null;
+  readonly gpu_memory_total?: number | null;
+  readonly missing?: string;
+}
+
+/** What a Dask cluster did over the last ``seconds``, oldest first; a gap where nothing is known. */
+export interface DaskPast {
+  readonly seconds: number;
+  readonly busy?: readonly (number | null)[];
+  readonly rate?: readonly (number | null)[];
+  readonly utilisation?: readonly (number | null)[];
 }
 
 /** A workload in the panel. */

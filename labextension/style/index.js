@@ -4,3 +4,4 @@ import './start.css';
 import './charts.css';
 import './panel.css';
 import './log.css';
+import './dask.css';

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gpu_workbench.backends.kubernetes.credentials import make_credentials
+from gpu_workbench.backends.credentials import make_credentials
 from gpu_workbench.engines.names import CERTIFICATE_KEY, TLS_KEY_KEY
 from tests.bench import relay
 from tests.bench.place import OnCluster

@@ -8,6 +8,7 @@ python -m tests.cluster status          its processes, node and pods
 python -m tests.cluster info            how to use it
 python -m tests.cluster build           build what it needs and start nothing
 python -m tests.cluster load TAR...     import container images for pods to use
+python -m tests.cluster dask            have the dask-kubernetes operator run in it
 python -m tests.cluster gpus N          let the node have N GPUs
 python -m tests.cluster start|stop|restart NAME    one component, for example kubelet
 """
@@ -16,13 +17,18 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from . import build, cluster, config, containerd, locks, processes
 from .components import components
-from .images import NO_IPYKERNEL, NO_PYTHON, OTHER_ARCHITECTURE, ROOT_ONLY, WORKER
+from .handle import OwnCluster
+from .images import NO_CLOUDPICKLE, NO_IPYKERNEL, NO_PYTHON, OTHER_ARCHITECTURE, ROOT_ONLY, WORKER, bundles
 from .paths import ADMIN, CACHE, LOGS, ROOT
 from .shell import ClusterError
+
+_IMAGES = (WORKER, NO_CLOUDPICKLE, NO_IPYKERNEL, NO_PYTHON, ROOT_ONLY, OTHER_ARCHITECTURE)
+_NOT_UP = "the test cluster is not up: `python -m tests.cluster up` starts it"
 
 
 def main(argv: list[str]) -> None:
@@ -40,11 +46,13 @@ def main(argv: list[str]) -> None:
             info()
         case ["build"]:
             with locks.exclusive():
-                cluster.prepare()
+                cluster.prepare(images=bundles.ALL)
             print(f"built, in {CACHE}")
         case ["load", *tars] if tars:
             for tar in tars:
                 cluster.load(Path(tar))
+        case ["dask"]:
+            dask()
         case ["gpus", number] if number.isdecimal():
             config.gpus(int(number))
         case ["start" | "stop" | "restart" as verb, name] if name in components():
@@ -60,6 +68,14 @@ def down(*, force: bool, purge: bool) -> None:
                 f"in use by process {', '.join(map(str, users))}; --force takes it down all the same"
             )
         cluster.down(purge=purge)
+
+
+def dask() -> None:
+    if not cluster.is_up():
+        raise ClusterError(_NOT_UP)
+    with closing(OwnCluster()) as own:
+        own.dask_operator()
+    print("the dask-kubernetes operator works: kubectl get daskclusters -A")
 
 
 def steer(verb: str, name: str) -> None:
@@ -84,7 +100,7 @@ def status() -> None:
 
 def info() -> None:
     if not cluster.is_up():
-        raise ClusterError("the test cluster is not up: `python -m tests.cluster up` starts it")
+        raise ClusterError(_NOT_UP)
     print(f"""
 The test cluster is up: Kubernetes {build.KUBERNETES_VERSION}, one node,
 {cluster.gpus()} SIMULATED GPUs (nvidia.com/gpu).
@@ -98,7 +114,7 @@ From a notebook started with that KUBECONFIG:
     %load_ext gpu_workbench
     %gpu use kubernetes
 
-Images (nothing can be pulled): {", ".join((WORKER, NO_IPYKERNEL, NO_PYTHON, ROOT_ONLY, OTHER_ARCHITECTURE))}
+Images (nothing can be pulled): {", ".join(_IMAGES)}
 All images: {", ".join(containerd.images())}
 Logs: {LOGS}    State: {ROOT}
 Take it down: python -m tests.cluster down""")

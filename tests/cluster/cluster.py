@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import build, config, containerd, locks, network, packages, pki, processes
@@ -31,8 +31,8 @@ def up(say: Say = print) -> None:
     prepare(say)
     if is_up():
         mend(say)
-        for bundle in bundles.ALL:
-            _load_bundle(bundle)
+        for bundle in bundles.ALWAYS:
+            load_bundle(bundle)
         return
     if BEFORE.exists():
         down(say)
@@ -43,13 +43,13 @@ def up(say: Say = print) -> None:
         raise
 
 
-def prepare(say: Say = print) -> None:
+def prepare(say: Say = print, *, images: Sequence[str] = bundles.ALWAYS) -> None:
     """Install and build what the cluster needs and does not have yet."""
     if reason := packages.cannot_run():
         raise ClusterError(reason)
     packages.install(say)
     build.build(say)
-    for bundle in bundles.ALL:
+    for bundle in images:
         bundles.make(bundle, say)
 
 
@@ -99,6 +99,15 @@ def load(tar: Path) -> None:
     containerd.load(tar)
 
 
+def load_bundle(name: str) -> None:
+    """Import a bundle that was made, unless this very one is in the image store already."""
+    tar = bundles.tar(name)
+    loaded = json.loads(_LOADED.read_text()) if _LOADED.exists() else {}
+    if loaded.get(name) != tar.name:
+        containerd.load(tar)
+        _LOADED.write_text(json.dumps({**loaded, name: tar.name}))
+
+
 def down(say: Say = print, *, purge: bool = False) -> None:
     """Stop everything and undo every change to this machine. Keeps certificates, logs and images unless `purge`."""
     READY.unlink(missing_ok=True)
@@ -127,7 +136,7 @@ def _start(done: Say) -> None:
         start(name, wait=False)
     wait_for("etcd")
     wait_for("containerd")
-    _load_bundle("system")
+    load_bundle("system")
     done("etcd, containerd")
     wait_for("kube-apiserver")
     done("API server")
@@ -135,7 +144,7 @@ def _start(done: Say) -> None:
     for name in rest:
         start(name, wait=False)
     kubectl("apply", "--server-side", "-f", HERE / "coredns.yaml")
-    _load_bundle("workers")
+    load_bundle("workers")
     done("images")
     for name in rest:
         wait_for(name)
@@ -162,15 +171,6 @@ def gpus() -> int:
 def _node(condition: str) -> str:
     path = f'jsonpath={{.status.conditions[?(@.type=="{condition}")].status}}'
     return kubectl("get", "node", NODE, "-o", path, check=False)
-
-
-def _load_bundle(name: str) -> None:
-    """Import a bundle unless this very one is in the image store already."""
-    tar = bundles.tar(name)
-    loaded = json.loads(_LOADED.read_text()) if _LOADED.exists() else {}
-    if loaded.get(name) != tar.name:
-        containerd.load(tar)
-        _LOADED.write_text(json.dumps({**loaded, name: tar.name}))
 
 
 def _stop_all() -> None:

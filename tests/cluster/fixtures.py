@@ -3,6 +3,7 @@
 cluster     the cluster, for the whole session (a `handle.Cluster`); a test that asks for it is marked `cluster`
 namespace   a fresh namespace that enforces the Pod Security level `restricted`; it and its pods are gone afterwards
 module_namespace  the same, for all tests of a module together
+dask_operator     the dask-kubernetes operator works on the cluster
 """
 
 from __future__ import annotations
@@ -69,6 +70,12 @@ def module_namespace(cluster: Cluster) -> Iterator[str]:
     """The same for a module, none of whose tests breaks the cluster."""
     with _own_namespace(cluster) as name:
         yield name
+
+
+@pytest.fixture(scope="session")
+def dask_operator(cluster: Cluster) -> None:
+    """The dask-kubernetes operator works: started on our own cluster, a reason to skip where another has none."""
+    cluster.dask_operator()
 
 
 @contextmanager

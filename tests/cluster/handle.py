@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import build, cluster, config, images, locks, network, packages, s3
+from . import build, cluster, config, dask_operator, images, locks, network, packages, s3
 from .api import Api
 from .components import components
 from .paths import ADMIN, VOLUMES
@@ -36,6 +36,7 @@ class Images:
     """Names of the images that pods can use; `images/__init__.py` says what is in each."""
 
     worker: str
+    no_cloudpickle: str
     no_ipykernel: str
     no_python: str
     other_architecture: str
@@ -59,6 +60,7 @@ class Cluster:
         other = "arm64v8" if platform.machine() == "x86_64" else "amd64"
         return Images(
             worker=worker,
+            no_cloudpickle="",  # nobody publishes one
             no_ipykernel="python:3.11-slim",
             no_python="debian:bookworm-slim",
             other_architecture=f"{other}/python:3.11-slim",
@@ -154,6 +156,19 @@ class Cluster:
         """An S3 server that pods reach, with its buckets in `folder`; the variables by which clients find it."""
         raise Unavailable("only the tests' own cluster has an S3 server on this machine")
 
+    def dask_operator(self) -> None:
+        """Have the dask-kubernetes operator work; another cluster than our own must have it already."""
+        if not self.api.call("GET", f"/apis/{dask_operator.API}", absent=True):
+            raise Unavailable(
+                f"this cluster has no dask-kubernetes operator (no resources of {dask_operator.API})"
+            )
+
+    def without_dask_operator(self) -> AbstractContextManager[None]:
+        """While it lasts, the operator is stopped; for a test marked `cluster_alone`."""
+        raise Unavailable(
+            "only the tests' own cluster can be broken (asked for: stop dask-kubernetes' operator)"
+        )
+
     def forget_volumes(self, namespace: str) -> None:
         """Remove the volumes that were made for a namespace, and what is in them."""
 
@@ -209,6 +224,7 @@ class OwnCluster(Cluster):
     def images(self) -> Images:
         return Images(
             worker=images.WORKER,
+            no_cloudpickle=images.NO_CLOUDPICKLE,
             no_ipykernel=images.NO_IPYKERNEL,
             no_python=images.NO_PYTHON,
             other_architecture=images.OTHER_ARCHITECTURE,
@@ -255,6 +271,16 @@ class OwnCluster(Cluster):
     def s3(self, folder: Path) -> AbstractContextManager[Mapping[str, str]]:
         return s3.server(folder)
 
+    def dask_operator(self) -> None:
+        with self._sharing.shared():
+            dask_operator.ensure(self)
+
+    @contextmanager
+    def without_dask_operator(self) -> Iterator[None]:
+        self._sharing.alone()
+        with dask_operator.stopped(self):
+            yield
+
     def forget_volumes(self, namespace: str) -> None:
         if namespace not in self._has_volumes:
             return
@@ -277,13 +303,14 @@ class OwnCluster(Cluster):
             self._gpus_changed = False
 
     def _wake_others(self) -> None:
-        """After 20 s without an API server a kubelet took 67 s to look at it again; new programs look at once."""
+        """After 20 s without an API server a kubelet looked again after 67 s, Dask's operator after 72; new ones at once."""
         others = ("kube-controller-manager", "kube-scheduler", "kubelet")
         for component in others:
             cluster.stop(component)
         for component in others:
             cluster.start(component)
         until("the GPUs", 60, lambda: self.allocatable_gpus() == config.GPUS, log="fakegpu")
+        dask_operator.wake(self)
 
     def release(self) -> None:
         self._sharing.release()

@@ -55,6 +55,18 @@ class Sharing:
         """Wait until no other session shares the cluster, and keep them all out from now on."""
         self._lock(fcntl.LOCK_EX)
 
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Keep the cluster whole while it lasts; a session that shares it already, or is alone, goes on like that."""
+        if self._file:
+            yield
+            return
+        self.share()
+        try:
+            yield
+        finally:
+            self.release()
+
     def release(self) -> None:
         """Let the others do as they like again."""
         if self._file:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from .handle import Cluster
+from .handle import Cluster, Unavailable
 from .shell import ClusterError, until
 
 pytestmark = pytest.mark.cluster
@@ -82,11 +82,19 @@ def test_worker_image_has_a_notebooks_packages_for_any_user(cluster: Cluster, na
     assert said.split() == ["4711", "6"]
 
 
-def test_worker_image_lacks_what_the_agent_brings(cluster: Cluster, namespace: str) -> None:
-    code = "import importlib.util; print(importlib.util.find_spec('cloudpickle'))"
-    assert output(cluster, namespace, ["python3", "-c", code], image=cluster.images.worker).split() == [
-        "None"
-    ]
+def test_worker_image_has_dask_and_another_lacks_cloudpickle(cluster: Cluster, namespace: str) -> None:
+    """Dask needs cloudpickle; that the agent brings its own shows where there is none."""
+    if not (without := cluster.images.no_cloudpickle):
+        raise Unavailable("only the tests' own cluster has an image without cloudpickle")
+    code = (
+        "from importlib.util import find_spec\n"
+        "print(*(name for name in ('bokeh', 'cloudpickle', 'distributed', 'pyarrow') if find_spec(name)))\n"
+    )
+    said = output(cluster, namespace, ["python3", "-c", code], image=cluster.images.worker)
+    assert said.split() == ["bokeh", "cloudpickle", "distributed", "pyarrow"]
+    cluster.kubectl("-n", namespace, "delete", "pod", "once")
+    said = output(cluster, namespace, ["python3", "-c", code], image=without)
+    assert said.split() == ["bokeh", "distributed", "pyarrow"]
 
 
 def test_image_without_ipykernel_and_image_without_python(cluster: Cluster, namespace: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.kernels import Notebook, notebook
 from tests.wheels import make_wheel
 
-from .handle import Cluster
+from .handle import Cluster, Unavailable
 
 pytestmark = pytest.mark.timeout(300, func_only=True)
 
@@ -84,6 +84,18 @@ def test_the_project_is_there_and_stays_in_step(nb: Notebook, project: Path) -> 
     assert (
         nb.check("%%gpu\nimport os; sorted(os.listdir())").result == "['before.txt', 'data.csv', 'link.csv']"
     )
+
+
+def test_functions_travel_to_an_image_without_cloudpickle(nb: Notebook, cluster: Cluster) -> None:
+    if not (image := cluster.images.no_cloudpickle):
+        raise Unavailable("only the tests' own cluster has an image without cloudpickle")
+    nb.check("factor = 2\ndef times(number): return factor * number")
+    cell = f"""%%gpu --image {image} --out back
+import importlib.util
+back = lambda number: times(number) + 1
+importlib.util.find_spec('cloudpickle'), times(3)"""
+    assert nb.check(cell).result == "(None, 6)"
+    assert nb.check("back(3)").result == "7"
 
 
 def test_the_same_cell_runs_here_or_in_the_pod_as_one_line_says(

@@ -23,6 +23,7 @@ from gpu_workbench.surfaces.view import Snapshot
 from tests.e2e import browser
 from tests.e2e.lab import jupyterlab
 from tests.e2e.view_gallery import notebook
+from tests.unit.surfaces.view.dask_states import dask_states
 from tests.unit.surfaces.view.states import State, states
 
 THEMES = {
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("outdir", type=Path)
     asked = parser.parse_args(arguments)
     asked.outdir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as name, gallery(Path(name), states()) as shown:
+    with tempfile.TemporaryDirectory() as name, gallery(Path(name), [*dask_states(), *states()]) as shown:
         for theme in THEMES:
             shown.wear(theme)
             shown.whole(asked.outdir / f"gallery-{theme}.png")

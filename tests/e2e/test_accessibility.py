@@ -14,6 +14,7 @@ from playwright.sync_api import Page
 from gpu_workbench.surfaces.server.rows import Row
 from tests.e2e import browser
 from tests.e2e.live_gallery import THEMES, Gallery, gallery
+from tests.unit.surfaces.view.dask_states import dask_states
 from tests.unit.surfaces.view.states import states
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -52,7 +53,7 @@ _RUN = """async selector => {
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
     if not AXE.exists():
         pytest.skip("axe-core is not installed; make setup")
-    with gallery(tmp_path_factory.mktemp("accessible"), states()) as found:
+    with gallery(tmp_path_factory.mktemp("accessible"), [*dask_states(), *states()]) as found:
         found.page.evaluate(AXE.read_text())
         found.unfold()
         found.said.rows([_row(number, one.found) for number, one in enumerate(found.shown)])

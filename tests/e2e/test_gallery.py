@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from gpu_workbench.surfaces.view import Snapshot
 from tests.e2e import browser
 from tests.e2e.live_gallery import THEMES, Gallery, gallery
+from tests.unit.surfaces.view.dask_states import dask_states
 from tests.unit.surfaces.view.states import states
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -52,7 +53,7 @@ RUN = {"light": "rgb(0, 108, 171)", "dark": "rgb(86, 180, 233)", "contrast": "rg
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
-    with gallery(tmp_path_factory.mktemp("gallery"), states()) as found:
+    with gallery(tmp_path_factory.mktemp("gallery"), [*dask_states(), *states()]) as found:
         yield found
 
 

@@ -23,6 +23,13 @@ from gpu_workbench.surfaces.view.png import png
 from gpu_workbench.surfaces.view.tables import Rendered
 from tests.e2e import browser
 from tests.e2e.lab import Lab, jupyterlab
+from tests.unit.surfaces.view.dask_states import (
+    cluster,
+    computing,
+    cpu_worker,
+    dask_states,
+    gpu_worker,
+)
 from tests.unit.surfaces.view.reasons import gpus_taken
 from tests.unit.surfaces.view.states import State, name_rows, states
 from tests.unit.surfaces.view.workloads import many_gpus
@@ -47,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
             for target, take in _pictures(started, lab).items():
                 if asked.only in target:
                     take(asked.outdir / target)
-    for one in states():
+    for one in every():
         picture = png(one.found)
         if picture:
             name = re.sub(r"\W+", "-", one.title)
@@ -55,8 +62,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _write_notebooks(lab: Lab) -> None:
-    lab.write("gallery.ipynb", notebook(states()), trusted=True)
-    lab.write("untrusted.ipynb", notebook(states()), trusted=False)
+    lab.write("gallery.ipynb", notebook(every()), trusted=True)
+    lab.write("untrusted.ipynb", notebook(every()), trusted=False)
     lab.write("tables.ipynb", tables(), trusted=True)
 
 
@@ -75,10 +82,15 @@ def _pictures(started: Browser, lab: Lab) -> dict[str, Callable[[Path], None]]:
         "untrusted-dark.png": lab_page("untrusted.ipynb", dark=True),
         "tables-light.png": lab_page("tables.ipynb", dark=False),
         "tables-dark.png": lab_page("tables.ipynb", dark=True),
-        "bare-light.png": lambda target: _bare(started, states(), target, dark=False),
-        "bare-dark.png": lambda target: _bare(started, states(), target, dark=True),
-        "stripped.png": lambda target: _stripped(started, states(), target),
+        "bare-light.png": lambda target: _bare(started, every(), target, dark=False),
+        "bare-dark.png": lambda target: _bare(started, every(), target, dark=True),
+        "stripped.png": lambda target: _stripped(started, every(), target),
     }
+
+
+def every() -> list[State]:
+    """All states there are to be looked at."""
+    return [*dask_states(), *states()]
 
 
 def notebook(shown: Sequence[State], *, titles: bool = True) -> nbformat.NotebookNode:
@@ -96,10 +108,11 @@ def notebook(shown: Sequence[State], *, titles: bool = True) -> nbformat.Noteboo
 
 def tables() -> nbformat.NotebookNode:
     """A notebook with the tables of the line magics, and a text fallback."""
-    found = [one.found for one in states()]
+    found = [one.found for one in every()]
     shown: list[tuple[str, Rendered]] = [
         ("%gpu ls", view.ls(found)),
         ("%gpu top", view.top(many_gpus())),
+        ("%gpu top etl", view.top(cluster(computing([cpu_worker(0), gpu_worker(1)])))),
         ("%gpu vars", view.names(name_rows())),
         (
             "%gpu why",
@@ -112,7 +125,7 @@ def tables() -> nbformat.NotebookNode:
         cells.append(
             new_code_cell(line, outputs=[new_output("display_data", data=data)], execution_count=number)
         )
-    for number, one in enumerate(states(), start=len(cells) + 1):
+    for number, one in enumerate(every(), start=len(cells) + 1):
         data = {"text/plain": view.text(one.found)}
         cells.append(
             new_code_cell(one.cell, outputs=[new_output("display_data", data=data)], execution_count=number)

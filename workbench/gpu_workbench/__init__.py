@@ -13,9 +13,21 @@ from gpu_workbench.__about__ import __version__
 if TYPE_CHECKING:
     from gpu_workbench.core import errors
     from gpu_workbench.surfaces.sdk import aio
-    from gpu_workbench.surfaces.sdk.blocking import Run, Session, attach, list, remote, session, submit
+    from gpu_workbench.surfaces.sdk.blocking import Run, Session, attach, dask, list, remote, session, submit
 
-__all__ = ["Run", "Session", "__version__", "aio", "attach", "errors", "list", "remote", "session", "submit"]
+__all__ = [
+    "Run",
+    "Session",
+    "__version__",
+    "aio",
+    "attach",
+    "dask",
+    "errors",
+    "list",
+    "remote",
+    "session",
+    "submit",
+]
 
 _API = "gpu_workbench.surfaces.sdk.blocking"
 _MODULES = {"aio": "gpu_workbench.surfaces.sdk.aio", "errors": "gpu_workbench.core.errors"}

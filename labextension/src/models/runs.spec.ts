@@ -88,3 +88,13 @@ it('gives the sentences of a form that was refused', async () => {
     fields: { gpus: 'How many?' }
   });
 });
+
+it('knows the way to a dashboard below the base URL of its server', async () => {
+  runs = await runsOn(200, HELLO);
+  expect(runs.dashboard('abc-1', 'kubernetes')).toBe(
+    'http://server/gpu-workbench/dask/kubernetes/abc-1/status'
+  );
+  expect(runs.dashboard('../x', 'a b')).toBe(
+    'http://server/gpu-workbench/dask/a%20b/..%2Fx/status'
+  );
+});

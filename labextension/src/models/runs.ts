@@ -116,6 +116,11 @@ export class Runs implements IRuns, IDisposable {
     return this._post(`runs/${encodeURIComponent(workload)}/keep`, { seconds });
   }
 
+  dashboard(workload: string, backend: string): string {
+    const path = [backend, workload].map(encodeURIComponent);
+    return URLExt.join(this._settings.baseUrl, 'gpu-workbench/dask', ...path, 'status');
+  }
+
   async startOptions(): Promise<StartOptions> {
     const reply = await checked(await this._request('start', {}));
     return (await reply.json()) as StartOptions;

@@ -26,7 +26,18 @@ it('reads what a kernel has written, member for member', () => {
     ranks: [
       { rank: 1, phase: 'Failed', failure: { cause: 'exited', what: 'gone', exit_code: -9 } }
     ],
-    published: { cursor: 'e.17', characters: { stdout: 420 }, displays: 2 }
+    published: { cursor: 'e.17', characters: { stdout: 420 }, displays: 2 },
+    kind: 'dask',
+    dask: {
+      wanted: 4,
+      count: 2,
+      tasks: { done: 3, waiting: 7, rate: 1.5, groups: [{ name: 'merge', done: 3, total: 10 }] },
+      workers: [{ name: 'w1', threads: 8, cpu: 790, memory: 12, memory_limit: 16, gpus: 1 }],
+      rest: { threads: 8, busy: 51, missing: 'MIG gives none' },
+      waits: { code: 'taken', sentence: 'All GPUs are taken' },
+      past: { seconds: 60, busy: [1, null, 3], rate: [0.5] },
+      dashboard: true
+    }
   });
   expect(snapshotOf(written)).toEqual(written);
 });
@@ -71,7 +82,11 @@ const WRONG: readonly unknown[] = [
   { seconds: 60, count: 20, utilisation: { p10: [1] }, memory: {}, gpus: [{ rank: {}, gpu: [] }] },
   { label: {}, done: 'x', total: [] },
   { label: 'x', done: 1e17, total: 1e-300, rate: -1, unit: {}, seconds_left: 1e300 },
-  { cause: 'constructor', what: {}, detail: 1, rank: 'x' }
+  { cause: 'constructor', what: {}, detail: 1, rank: 'x' },
+  { count: 1e9, workers: Array.from({ length: 100_000 }, () => ({ name: 'w' })), rest: {} },
+  { count: -1, tasks: { done: -1, groups: [{ name: [] }] }, workers: [null, { name: {} }] },
+  { tasks: { done: 1e17, waiting: 1e300, groups: 'x' }, past: { seconds: 1, busy: 'x' }, all: 7 },
+  { count: 1, workers: [{ threads: 0, executing: 5, memory: 1, memory_limit: 0, gpus: 9 }] }
 ];
 
 const MEMBERS = [
@@ -85,7 +100,8 @@ const MEMBERS = [
     'characters',
     'displays',
     'truncated',
-    'published'
+    'published',
+    'dask'
   ]
 ];
 
@@ -142,4 +158,9 @@ it('takes a point that is no number for a gap', () => {
 
 it('takes the direction marks out of names', () => {
   expect(snapshotOf(bundle({ name: 'a\u202eb\u0000c' }))?.snapshot.name).toBe('abc');
+});
+
+it('reads of a forged Dask cluster 64 workers at most', () => {
+  const workers = Array.from({ length: 1000 }, (_, n) => ({ name: `w${n}` }));
+  expect(snapshotOf(bundle({ dask: { workers } }))?.snapshot.dask?.workers).toHaveLength(64);
 });

@@ -23,6 +23,7 @@ import type {
   Snapshot,
   Where
 } from '../wire';
+import { daskReader } from './dask';
 import { count, flag, list, number, object, oneOf, points, record, text } from './reading';
 import type { Read } from './reading';
 import { isMembers } from './topic';
@@ -225,7 +226,8 @@ const shown = object<Shown>(
     characters: record(count, 8),
     displays: count,
     truncated: count,
-    published
+    published,
+    dask: daskReader(explanation)
   },
   ['saved']
 );

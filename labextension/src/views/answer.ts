@@ -1,16 +1,17 @@
 /** The first line of a card's body: the one thing wanted in its state. */
 
 import { trans } from '../translation';
-import type { Progress, Shown } from '../wire';
+import type { DaskCounts, Progress, Shown } from '../wire';
 import { h, hide, refill, words } from './dom';
 import { about, percent } from './format';
+import { TaskBar } from './taskbar';
 import { failure, progressed, share } from './words';
 
 /** Progress and time left while it runs; else a sentence. */
 export class Answer {
   constructor() {
     this._bar.max = 100;
-    this._progress.append(this._done, this._bar, this._left);
+    this._progress.append(this._done, this._bar, this._tasks.node, this._left);
     this.node.append(this._progress, this._sentence);
   }
 
@@ -22,7 +23,7 @@ export class Answer {
     hide(this._progress, progress === null);
     hide(this._sentence, progress !== null);
     if (progress !== null) {
-      this._move(progress);
+      this._move(progress, shown?.dask?.tasks ?? null);
       return;
     }
     const [what, rest] = shown === null ? ['', ''] : failure(shown);
@@ -34,12 +35,16 @@ export class Answer {
     hide(this.node, what === '');
   }
 
-  private _move(progress: Progress): void {
+  private _move(progress: Progress, counts: DaskCounts | null): void {
     hide(this.node, false);
     const [label, done, rest] = progressed(progress);
     refill(this._done, label + done + rest, () => [label, h('strong', '', done), rest]);
     const known = share(progress);
-    hide(this._bar, known === null);
+    hide(this._bar, known === null || counts !== null);
+    hide(this._tasks.node, counts === null);
+    if (counts !== null) {
+      this._tasks.show(counts);
+    }
     if (known !== null && this._bar.value !== known) {
       this._bar.value = known;
     }
@@ -56,6 +61,7 @@ export class Answer {
   private readonly _progress = h('div', 'gpuw-Progress');
   private readonly _done = h('span', '');
   private readonly _bar = document.createElement('progress');
+  private readonly _tasks = new TaskBar();
   private readonly _left = h('span', 'gpuw-Left');
   private readonly _sentence = h('div', '');
 }

@@ -8,7 +8,8 @@ import type { Shown, Snapshot } from '../wire';
 import { Answer } from './answer';
 import { Charts } from './charts';
 import { Details } from './details';
-import { coded, button, copy, h, hide, refill, say, words } from './dom';
+import { DaskView } from './dask';
+import { coded, button, copy, h, hide, link, refill, say, words } from './dom';
 import { mark, stateOf } from './phases';
 import { unwatch, watch } from './screen';
 import { bill, cameBack, failedFirst, figures, place, shortBill } from './words';
@@ -24,6 +25,9 @@ export interface Actions {
   /** Let a cell that waits run without its notebook; absent where there is none, or none that waits. */
   detach?(): void;
 
+  /** Address of its dashboard; absent where it has none. */
+  readonly dashboard?: string;
+
   /** Open its log; absent where there is nowhere to open it. */
   logs?(): void;
 }
@@ -31,7 +35,7 @@ export interface Actions {
 const COPIED = 2000;
 
 /** What a button does; `copied` is `copy` just after. */
-type Doing = 'logs' | 'copy' | 'copied' | 'keep' | 'detach' | 'stop';
+type Doing = 'dashboard' | 'logs' | 'copy' | 'copied' | 'keep' | 'detach' | 'stop';
 
 /** What was to be shown last. */
 interface Asked {
@@ -52,7 +56,13 @@ export class Card {
     this._status.setAttribute('aria-live', 'polite');
     const line = h('div', 'gpuw-HeadLine', this._title, this._bill);
     this._head.append(line, this._buttons, this._details.more);
-    this._body.append(this._answer.node, this._figures, this._lines, this._charts.node);
+    this._body.append(
+      this._answer.node,
+      this._figures,
+      this._lines,
+      this._charts.node,
+      this._dask.node
+    );
     this._foot.append(this._details.buttons, this._spent);
     this.node.append(this._head, this._body, this._foot, this._details.panels, this._status);
     this._details.changed = () => {
@@ -67,6 +77,7 @@ export class Card {
       },
       restyled: () => {
         this._charts.restyled();
+        this._dask.restyled();
         this._details.restyled();
         this._draw();
       }
@@ -146,6 +157,9 @@ export class Card {
     const phase = shown.phase ?? 'Queued';
     const wanted: Doing[] = [];
     const failed = phase === 'Failed' || phase === 'Lost';
+    if (actions?.dashboard !== undefined && shown.dask?.dashboard === true && !ended(phase)) {
+      wanted.push('dashboard');
+    }
     if (actions?.logs !== undefined) {
       wanted.push('logs');
     }
@@ -156,7 +170,7 @@ export class Card {
       wanted.push('detach');
     }
     if (actions !== null && !ended(phase) && phase !== 'Stopping') {
-      wanted.push(...(shown.word === 'Idle' ? (['keep'] as const) : []), 'stop');
+      wanted.push(...(canBeKept(shown) ? (['keep'] as const) : []), 'stop');
     }
     this._actions = actions;
     refill(this._buttons, wanted.join('\n'), () => wanted.map(doing => this._button(doing)));
@@ -164,6 +178,12 @@ export class Card {
 
   private _button(doing: Doing): HTMLElement {
     switch (doing) {
+      case 'dashboard':
+        return link(
+          trans.__('Dashboard'),
+          trans.__('Dask’s own dashboard, in a tab of the browser'),
+          this._actions?.dashboard ?? ''
+        );
       case 'stop':
         return button(
           trans.__('Stop'),
@@ -234,13 +254,16 @@ export class Card {
     hide(this._lines, hint === '' && lines.length === 0);
     refill(this._lines, [hint, ...lines].join('\n'), () => [
       hint === '' ? '' : h('div', 'gpuw-Quiet', ...coded(hint)),
-      ...lines.map(text => h('div', text.startsWith('▲') ? 'gpuw-Note' : 'gpuw-Quiet', text))
+      ...lines.map(text =>
+        h('div', text.startsWith('▲') ? 'gpuw-Note' : 'gpuw-Quiet', ...coded(text))
+      )
     ]);
   }
 
   private _drawCharts(shown: Shown): void {
     const drawn = shown.phase === 'Running' || shown.phase === 'Stopping';
     this._charts.show(drawn ? shown : { ...shown, chart: null });
+    this._dask.show(shown);
   }
 
   private _drawFoot(shown: Shown, done: boolean): void {
@@ -259,6 +282,7 @@ export class Card {
   private readonly _figures = h('div', 'gpuw-Figures');
   private readonly _lines = h('div', '');
   private readonly _charts = new Charts();
+  private readonly _dask = new DaskView();
   private readonly _body = h('div', 'gpuw-Body');
   private readonly _details = new Details();
   private readonly _spent = h('div', 'gpuw-Bill');
@@ -271,6 +295,11 @@ export class Card {
   private _late = false;
   private _told = '';
   private _copied = false;
+}
+
+/** Whether its end can be put off: it idles, and ends by itself. */
+function canBeKept({ kind, word, ending }: Shown): boolean {
+  return word === 'Idle' && ((kind ?? 'session') === 'session' || ending != null);
 }
 
 /** What people call it. */
@@ -288,9 +317,10 @@ function tag(): HTMLElement {
 /** Words and figures side by side, the figures set off. */
 function fill(node: HTMLElement, found: readonly Figure[]): void {
   refill(node, JSON.stringify(found), () =>
-    found.map(({ word, figure }) => {
+    found.map(({ word, figure, key }) => {
       const [number, unit] = split(figure);
-      return h('span', '', word === '' ? '' : `${word} `, h('strong', '', number), unit);
+      const part = key === undefined ? '' : h('span', `gpuw-Key gpuw-mod-${key}`);
+      return h('span', '', part, word === '' ? '' : `${word} `, h('strong', '', number), unit);
     })
   );
 }

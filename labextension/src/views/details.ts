@@ -1,14 +1,22 @@
 /** What a card has to say when it is asked: ranks, charts over time, last lines, events. */
 
+import { ended } from '../models/phases';
 import { trans } from '../translation';
 import type { Snapshot } from '../wire';
+import { DaskCurves } from './dask';
+import { tooMany } from './daskwords';
 import { h, hide, say, words } from './dom';
 import { Events } from './events';
 import { Folds } from './folds';
+import { Functions } from './functions';
 import { RankTable } from './ranks';
 import { Timeline } from './timeline';
+import { WorkerTable } from './workers';
 
 const RANKS = 'ranks';
+const WORKERS = 'workers';
+const FUNCTIONS = 'functions';
+const PAST = 'past';
 const GPUS = 'gpus';
 const LINES = 'lines';
 const EVENTS = 'events';
@@ -61,8 +69,13 @@ export class Details {
   show(found: Snapshot, done: boolean): void {
     const { snapshot: shown } = found;
     const lines = linesOf(found);
+    const dask = shown.dask ?? null;
+    const over = ended(shown.phase ?? 'Queued');
     const there = {
       [RANKS]: (shown.rank_count ?? 0) > 1 && (shown.ranks ?? []).length > 0,
+      [PAST]: over && dask?.past != null,
+      [WORKERS]: (dask?.workers ?? []).length > 0 && (over || (dask !== null && tooMany(dask))),
+      [FUNCTIONS]: (dask?.tasks?.groups ?? []).length > 0,
       [GPUS]: (shown.chart?.count ?? 0) > 0,
       [LINES]: lines !== '',
       [EVENTS]: (shown.moments ?? []).length > 0
@@ -76,6 +89,15 @@ export class Details {
     this._folds.offer(new Set(done && !this._wanted ? [] : keys));
     if (this._folds.isOpen(RANKS)) {
       this._ranks.show(shown);
+    }
+    if (this._folds.isOpen(PAST)) {
+      this._past.show(shown);
+    }
+    if (dask !== null && this._folds.isOpen(WORKERS)) {
+      this._workers.show(dask);
+    }
+    if (this._folds.isOpen(FUNCTIONS)) {
+      this._functions.show(dask?.tasks?.groups ?? []);
     }
     if (this._folds.isOpen(GPUS)) {
       this._timeline.show(shown);
@@ -91,6 +113,7 @@ export class Details {
   /** The theme has changed; it is shown anew after that. */
   restyled(): void {
     this._timeline.restyled();
+    this._past.restyled();
   }
 
   dispose(): void {
@@ -98,11 +121,17 @@ export class Details {
   }
 
   private readonly _ranks = new RankTable();
+  private readonly _past = new DaskCurves();
+  private readonly _workers = new WorkerTable();
+  private readonly _functions = new Functions();
   private readonly _timeline = new Timeline();
   private readonly _lines = h('pre', 'gpuw-Lines');
   private readonly _events = new Events();
   private readonly _folds = new Folds([
     { key: RANKS, title: trans.__('Ranks'), node: this._ranks.node },
+    { key: PAST, title: trans.__('Over time'), node: this._past.node },
+    { key: WORKERS, title: trans.__('Workers'), node: this._workers.node },
+    { key: FUNCTIONS, title: trans.__('Functions'), node: this._functions.node },
     { key: GPUS, title: trans.__('GPUs over time'), node: this._timeline.node },
     { key: LINES, title: trans.__('Last lines'), node: this._lines },
     { key: EVENTS, title: trans.__('Events'), node: this._events.node }

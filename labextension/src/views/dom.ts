@@ -83,6 +83,18 @@ export function button(label: string, title: string, act: () => void): HTMLButto
   return node;
 }
 
+/** A link that looks like a button: it opens another tab of the browser, which knows nothing of this one. */
+export function link(label: string, title: string, address: string): HTMLAnchorElement {
+  const node = document.createElement('a');
+  node.className = 'gpuw-Button';
+  node.textContent = label;
+  node.title = title;
+  node.href = address;
+  node.target = '_blank';
+  node.rel = 'noopener';
+  return node;
+}
+
 /** Put text on the clipboard. Rejects where the browser does not allow it. */
 export async function copy(text: string): Promise<void> {
   // only pages from https or this machine have it

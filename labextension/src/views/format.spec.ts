@@ -1,4 +1,4 @@
-import { about, gpuHours, memory, percent, seconds } from './format';
+import { about, bytes, gpuHours, memory, percent, seconds, tasks } from './format';
 
 it.each([
   [0.2, '0.2 s'],
@@ -28,6 +28,20 @@ it('writes shares, memory and GPU-hours', () => {
   expect(percent(70.6)).toBe('71 %');
   expect(memory(66 * 2 ** 30, 141 * 2 ** 30)).toBe('66 / 141 GiB');
   expect(memory(0.9 * 2 ** 30, 141 * 2 ** 30)).toBe('0.9 / 141 GiB');
+  expect(memory(1.4 * 2 ** 40, 3.13 * 2 ** 40)).toBe('1.4 / 3.1 TiB');
+  expect(memory(4 * 2 ** 30, 8 * 2 ** 30)).toBe('4.0 / 8 GiB');
+  expect(bytes(8 * 2 ** 30)).toBe('8 GiB');
+  expect(bytes(1.5 * 2 ** 30)).toBe('1.5 GiB');
   expect(gpuHours(1620)).toBe('0.45 GPU-h');
   expect(gpuHours(2)).toBe('2 GPU-s');
+});
+
+it.each([
+  [7460, '7,460 tasks/s'],
+  [74.62, '74.6 tasks/s'],
+  [0.25, '4 s/task'],
+  [0, ''],
+  [null, '']
+])('writes %s tasks a second as %s', (value, text) => {
+  expect(tasks(value)).toBe(text);
 });

@@ -60,7 +60,27 @@ export function memory(used: number | null | undefined, total: number | null | u
   const part = (value: number) => (value / size).toFixed(value / size < 10 && unit !== 'B' ? 1 : 0);
   return total == null
     ? `${part(used)} ${unit}`
-    : `${part(used)} / ${(total / size).toFixed(0)} ${unit}`;
+    : `${part(used)} / ${whole(total / size, unit)} ${unit}`;
+}
+
+/** An amount as it is said of what there is: `141`, `3.1`, `8`. */
+function whole(value: number, unit: string): string {
+  return value < 10 && unit !== 'B' ? short(value) : value.toFixed(0);
+}
+
+/** `1.5 GiB`, `8 GiB`. */
+export function bytes(value: number): string {
+  return memory(value, null).replace(/\.0(?= )/, '');
+}
+
+/** `412 tasks/s`, or seconds for each where it is slower than that; empty where it is not known. */
+export function tasks(rate: number | null | undefined): string {
+  if (rate == null || rate <= 0) {
+    return '';
+  }
+  return rate < 1
+    ? trans.__('%1 s/task', figures(1 / rate))
+    : trans.__('%1 tasks/s', figures(rate));
 }
 
 /** `0.45 GPU-h`; in GPU-seconds where that would be nothing. */

@@ -126,6 +126,19 @@ it('ends a run that is no part of a session', async () => {
   expect(runs.asked).toContain('stop abc');
 });
 
+it('links to the dashboard of a Dask cluster only while it is live, and never from an untrusted bundle', async () => {
+  const members = { kind: 'dask', dask: { count: 1, dashboard: true } } as const;
+  const link = () => view.node.querySelector('a')?.getAttribute('href') ?? null;
+  await view.renderModel(model(snapshot(members), false));
+  expect(link()).toBeNull();
+  await view.renderModel(model(snapshot(members)));
+  expect(link()).toBeNull(); // as saved: nobody has said yet that it is there
+  runs.tell({ kind: 'value', value: snapshot(members) });
+  expect(link()).toBe('/gpu-workbench/dask/local/abc/status');
+  runs.tell({ kind: 'error', message: 'It is gone' });
+  expect(link()).toBeNull();
+});
+
 it('offers nothing to a guest', async () => {
   runs.mayAct = false;
   await view.renderModel(model(snapshot({})));

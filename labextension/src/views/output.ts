@@ -173,6 +173,9 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
       stop: () =>
         ofSession ? this._runs.interrupt(found.id, found.run) : this._runs.stop(found.id),
       keep: seconds => this._runs.keep(found.id, seconds),
+      ...(found.snapshot.dask?.dashboard === true
+        ? { dashboard: this._runs.dashboard(found.id, found.where.backend) }
+        : {}),
       ...(detach === null || !waitsInSession(found)
         ? {}
         : {

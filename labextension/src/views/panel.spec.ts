@@ -213,6 +213,40 @@ it('says for how long it has been busy, and what it has cost', () => {
   expect(free?.querySelector('.gpuw-RowCost')).toHaveProperty('hidden', true);
 });
 
+it('says how far a Dask cluster is, and with how many workers', () => {
+  const cluster = { kind: 'dask', gpus: '4 workers × 1 H200', gpu_count: 4, busy: 46 } as const;
+  const progress = { label: '', done: 1204, total: 9600, unit: 'tasks', seconds_left: 112 };
+  const file = 'etl.ipynb';
+  runs.say(
+    row('etl', { ...cluster, word: 'Running', progress, trend: [40, 46], file, started: 3 }),
+    row('idle', { ...cluster, word: 'Idle', answer: '4 workers, no tasks', file, started: 2 }),
+    row('cpu', { kind: 'dask', word: 'Running', gpus: '3 workers · CPU', trend: [90], progress })
+  );
+  const said = [...panel.node.querySelectorAll('.gpuw-Row')].map(node => [
+    node.querySelector('.gpuw-RowHead > .gpuw-Quiet')?.textContent,
+    node.querySelector('.gpuw-RowBody > .gpuw-Quiet')?.textContent,
+    node.querySelector('.gpuw-Trend:not([hidden])')?.getAttribute('aria-label')
+  ]);
+  expect(said).toEqual([
+    [
+      '13 % · about 1 min 52 s',
+      '1,204 / 9,600 tasks · 4 workers × 1 H200 · this machine · etl.ipynb',
+      'GPU use of etl: 46 %'
+    ],
+    ['idle', '4 workers, no tasks · etl.ipynb', undefined],
+    [
+      '13 % · about 1 min 52 s',
+      '1,204 / 9,600 tasks · 3 workers · CPU · this machine',
+      'Busy threads of cpu'
+    ]
+  ]);
+  chip('Idle')?.click();
+  expect(names()).toEqual(['idle']);
+  expect(find('Keep idle')?.hidden).toBe(true);
+  runs.say(row('idle', { ...cluster, word: 'Idle', ending: { name: 'idle', seconds: 840 } }));
+  expect(find('Keep idle')?.hidden).toBe(false);
+});
+
 it('says what to do where nothing has run, and where nobody answers', () => {
   runs.say();
   expect(panel.node.textContent).toContain('Write %%gpu over a cell');

@@ -9,6 +9,7 @@ import { ended } from '../models/phases';
 import { isSession, nameOf, runName } from '../models/runlist';
 import { mark, stateOf } from './phases';
 import { Trend } from './trend';
+import { progressed } from './words';
 
 /** What can be done with a row. */
 export interface RowActions {
@@ -116,7 +117,7 @@ export class RowView {
     const trend = row.phase === 'Running' ? (row.trend ?? []) : [];
     this._line.node.toggleAttribute('hidden', trend.length === 0);
     if (trend.length > 0) {
-      this._line.draw(trend, trans.__('GPU use of %1: %2', name, percent(row.busy)));
+      this._line.draw(trend, trendLabel(row, name));
     }
     const share = row.phase === 'Running' ? shareOf(row) : null;
     this._bar.hidden = share === null;
@@ -126,7 +127,7 @@ export class RowView {
   private _offer(row: Row, name: string): void {
     const phase = row.phase ?? 'Queued';
     const stops = this._actions.mayAct && !ended(phase) && phase !== 'Stopping';
-    const idles = stops && row.word === 'Idle';
+    const idles = stops && row.word === 'Idle' && (isSession(row) || row.ending != null);
     const file = row.file ?? '';
     this._notebook.hidden = file === '';
     this._attach.hidden = row.kind === 'store';
@@ -164,6 +165,18 @@ export class RowView {
   private _mayAct = false;
 }
 
+/** What the curve shows. Of a Dask cluster without GPUs it is its threads. */
+function trendLabel(row: Row, name: string): string {
+  const threads = isDask(row) && (row.gpu_count ?? 0) === 0;
+  return threads
+    ? trans.__('Busy threads of %1', name)
+    : trans.__('GPU use of %1: %2', name, percent(row.busy));
+}
+
+function isDask(row: Row): boolean {
+  return row.kind === 'dask';
+}
+
 /** Where it runs, in words. */
 function placeOf(row: Row): string {
   const where = row.backend === 'local' ? trans.__('this machine') : row.namespace;
@@ -181,6 +194,12 @@ function saidOf(row: Row): string {
   }
   const busy = busyIn(row);
   const file = row.file ?? '';
+  if (isDask(row)) {
+    const { progress } = row;
+    const tasks = progress == null ? answer : progressed(progress).join('');
+    const place = tasks.includes('worker') ? '' : placeOf(row);
+    return [tasks, place, file].filter(Boolean).join(' · ');
+  }
   const source = busy === undefined ? file : runName(busy, row);
   return [source, source.includes(file) ? '' : file, placeOf(row)].filter(Boolean).join(' · ');
 }
@@ -239,6 +258,9 @@ export function figureOf(row: Row): string {
   }
   if (row.word === 'Idle' && row.ending != null) {
     return trans.__('idle · ends in %1', roughly(row.ending.seconds));
+  }
+  if (isDask(row) && row.word === 'Idle') {
+    return trans.__('idle');
   }
   if (phase === 'Running' && row.busy != null) {
     const ran = isSession(row) ? busyIn(row)?.ran : row.ran;

@@ -32,8 +32,9 @@ export class WidePair {
     };
     const [busy, memory] = [busyOf(chart), memoryOf(chart)];
     const now = (figure: string) => (look.live || figure.startsWith(notKnown()) ? figure : '');
-    this._busy.show(chart, look, [busy.word, now(busy.figure)], one(gpu.utilisation ?? []));
-    this._memory.show(chart, look, [memory.word, now(memory.figure)], one(gpu.memory ?? []));
+    const [first, other] = [now(busy.figure), now(memory.figure)];
+    this._busy.show(saidOf(chart, busy.word, first), look, one(gpu.utilisation ?? []));
+    this._memory.show(saidOf(chart, memory.word, other), look, one(gpu.memory ?? []));
   }
 
   /** How many GPUs spread, with the curves of those that stand apart. */
@@ -51,21 +52,13 @@ export class WidePair {
     const [busy, memory] = [chart.utilisation ?? {}, chart.memory ?? {}];
     const curves = gpus.map(gpu => gpu.utilisation ?? []);
     const full = gpus.map(gpu => gpu.memory ?? []).filter(points => leaves(points, memory));
-    const each = (word: string, band: Band, why: string | undefined): [string, string] => [
-      word,
-      latest(band, look.live) ?? notKnown(why)
-    ];
+    const each = (word: string, band: Band, why: string | undefined) =>
+      saidOf(chart, word, latest(band, look.live) ?? notKnown(why));
     const missing = chart.missing ?? {};
-    this._busy.show(
-      chart,
-      look,
-      each(trans.__('busy'), busy, missing.utilisation),
-      of(busy, curves)
-    );
+    this._busy.show(each(trans.__('busy'), busy, missing.utilisation), look, of(busy, curves));
     this._memory.show(
-      chart,
-      look,
       each(trans.__('memory'), memory, missing.memory_used),
+      look,
       of(memory, full)
     );
   }
@@ -74,7 +67,29 @@ export class WidePair {
   private readonly _memory = new Wide();
 }
 
-class Wide {
+/** What is said of a wide chart, for those who see it and those who do not. */
+export interface Said {
+  readonly word: string;
+  readonly figure: string;
+
+  /** How far it looks back. */
+  readonly back: string;
+  readonly label: string;
+}
+
+function saidOf(chart: Chart, word: string, figure: string): Said {
+  const back = span(chart);
+  const of = chart.count > 1 ? trans.__('%1 of %2 GPUs', word, chart.count) : word;
+  return { word, figure, back, label: labelOf(of, figure, back) };
+}
+
+/** What a chart in per cent shows, in a sentence. */
+export function labelOf(what: string, figure: string, back: string): string {
+  return trans.__('%1: %2, %3, on an axis from 0 to 100 %', what, figure, back);
+}
+
+/** One wide chart. */
+export class Wide {
   constructor() {
     this.node.setAttribute('role', 'img');
     this.node.append(h('div', 'gpuw-TileHead', this._said, this._span), this._line.node);
@@ -82,17 +97,15 @@ class Wide {
 
   readonly node = h('div', 'gpuw-Wide');
 
-  show(chart: Chart, look: Look, [word, figure]: readonly [string, string], paint: Paint): void {
-    const said = `${word} ${figure}`.trim();
+  show({ word, figure, back, label }: Said, look: Look, paint: Paint): void {
     const [before, middle, after] = setOff(figure);
-    refill(this._said, said, () => [`${word} ${before}`, h('strong', '', middle), after]);
-    refill(this._span, span(chart), () => [span(chart)]);
-    const of = chart.count > 1 ? trans.__('%1 of %2 GPUs', word, chart.count) : word;
-    words(
-      this.node,
-      'aria-label',
-      trans.__('%1: %2, %3, on an axis from 0 to 100 %', of, figure, span(chart))
-    );
+    refill(this._said, `${word} ${figure}`.trim(), () => [
+      word === '' ? before : `${word} ${before}`,
+      h('strong', '', middle),
+      after
+    ]);
+    refill(this._span, back, () => [back]);
+    words(this.node, 'aria-label', label);
     this._line.draw((context, box) => {
       paint(context, box);
       if (look.simulated) {

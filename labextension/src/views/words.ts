@@ -3,12 +3,16 @@
 import { ended, waits } from '../models/phases';
 import { trans } from '../translation';
 import type { Chart, GpuSeries, Progress, RankLine, Shown, Where } from '../wire';
+import { daskFigures } from './daskwords';
 import { clocks, count, gpuHours, memory, notKnown, percent, rate, seconds } from './format';
 
 /** A word and its figure; the number alone is set off. */
 export interface Figure {
   readonly word: string;
   readonly figure: string;
+
+  /** Of which part of a bar of tasks it is said. */
+  readonly key?: 'run' | 'wait' | 'fail';
 }
 
 /** Where it runs, part by part. */
@@ -16,7 +20,7 @@ export function place(shown: Shown, where: Where): string[] {
   const parts: string[] = [];
   const kind = shown.kind ?? 'session';
   if (kind !== 'session') {
-    parts.push(kind);
+    parts.push(kind === 'dask' ? 'Dask' : kind);
   } else if (where.session != null && where.session !== '') {
     parts.push(trans.__('session %1', where.session));
   }
@@ -66,6 +70,9 @@ export function share(progress: Progress): number | null {
 
 /** Speed, and what all GPUs have in common. */
 export function figures(shown: Shown): Figure[] {
+  if (shown.dask != null) {
+    return daskFigures(shown.dask);
+  }
   const found: Figure[] = [];
   const speed = shown.progress == null ? '' : rate(shown.progress);
   if (speed !== '') {
@@ -108,10 +115,10 @@ export function heatOf(gpu: GpuSeries): Figure[] {
 }
 
 /** How far a chart looks back. */
-export function span(chart: Chart): string {
-  return chart.seconds >= 120
-    ? trans.__('last %1 min', (chart.seconds / 60).toFixed(0))
-    : trans.__('last %1 s', chart.seconds.toFixed(0));
+export function span({ seconds: back }: Pick<Chart, 'seconds'>): string {
+  return back >= 120
+    ? trans.__('last %1 min', (back / 60).toFixed(0))
+    : trans.__('last %1 s', back.toFixed(0));
 }
 
 /** How GPUs are told apart: by their own numbers, their rank's where each has one, or both. */

@@ -8,25 +8,41 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .. import build, nvml
 from ..paths import IMAGES
 from ..shell import sh
-from . import COREDNS, NO_IPYKERNEL, NO_PYTHON, OTHER_ARCHITECTURE, PAUSE, ROOT_ONLY, WORKER, layers, oci
+from . import (
+    COREDNS,
+    DASK_OPERATOR,
+    NO_CLOUDPICKLE,
+    NO_IPYKERNEL,
+    NO_PYTHON,
+    OTHER_ARCHITECTURE,
+    PAUSE,
+    ROOT_ONLY,
+    WORKER,
+    layers,
+    oci,
+)
 
+_ENVIRONMENT = ["LANG=C.UTF-8"]
 _PAUSE_SOURCE = Path(__file__).with_name("pause.c")
-ALL = ("system", "workers")
+ALWAYS = ("system", "workers")
+"""Those that every cluster has; the others are loaded when a test first needs them."""
+ALL = (*ALWAYS, "operator")
 
 
 def tar(bundle: str) -> Path:
-    """Where the images of `system` or `workers` lie once built."""
+    """Where the images of a bundle lie once built."""
     return IMAGES / f"{bundle}-{_KEYS[bundle]()}.tar"
 
 
 def make(bundle: str, say: Callable[[str], None] = print) -> Path:
-    """Build the images of `system` or `workers` unless they are there; the tar's path. The caller holds the lock."""
+    """Build the images of a bundle unless they are there; the tar's path. The caller holds the lock."""
     target = tar(bundle)
     if not target.exists():
         started = time.monotonic()
@@ -55,39 +71,53 @@ def _system(work: Path) -> list[oci.Image]:
 
 
 def _workers(work: Path) -> list[oci.Image]:
-    umask = os.umask(0o022)
-    try:
-        roots = {name: work / name for name in ("debian", "python", "packages", "nvml", "foreign", "closed")}
-        for root in roots.values():
-            root.mkdir()
-        layers.home_of_root(roots["closed"])
-        layers.debian(roots["debian"])
-        layers.python(roots["python"], below=roots["debian"])
-        layers.packages(roots["packages"])
+    with _roots(work, "nvml", "foreign", "closed", "hidden", packages=layers.WORKER_REQUIREMENTS) as roots:
         layers.nvml_double(roots["nvml"])
         layers.foreign(roots["foreign"])
-    finally:
-        os.umask(umask)
+        layers.home_of_root(roots["closed"])
+        layers.without_package(roots["hidden"], "cloudpickle")
     packed = [oci.pack(root, work / f"{name}.tar", closed=name == "closed") for name, root in roots.items()]
-    debian, python, packages, double, foreign, closed = packed
-    environment = ["LANG=C.UTF-8"]
-
-    def image(name: str, *parts: oci.Layer) -> oci.Image:
-        return oci.Image(name, parts, command=["/bin/sh"], environment=environment)
-
+    debian, python, packages, double, foreign, closed, hidden = packed
     return [
-        image(NO_PYTHON, debian),
-        image(NO_IPYKERNEL, debian, python),
-        image(WORKER, debian, python, packages, double),
+        _image(NO_PYTHON, debian),
+        _image(NO_IPYKERNEL, debian, python),
+        _image(WORKER, debian, python, packages, double),
+        _image(NO_CLOUDPICKLE, debian, python, packages, double, hidden),
         oci.Image(
             ROOT_ONLY,
             [debian, python, packages, closed],
-            environment=[*environment, "HOME=/root"],
+            environment=[*_ENVIRONMENT, "HOME=/root"],
             user="0:0",
             working_dir="/root",
         ),
-        image(OTHER_ARCHITECTURE, debian, foreign),
+        _image(OTHER_ARCHITECTURE, debian, foreign),
     ]
+
+
+def _operator(work: Path) -> list[oci.Image]:
+    with _roots(work, packages=layers.OPERATOR_REQUIREMENTS) as roots:
+        pass
+    return [_image(DASK_OPERATOR, *(oci.pack(root, work / f"{name}.tar") for name, root in roots.items()))]
+
+
+@contextmanager
+def _roots(work: Path, *more: str, packages: Path) -> Iterator[dict[str, Path]]:
+    """Folders of layers by name: Debian, Python and packages filled, further ones empty for the caller to fill."""
+    umask = os.umask(0o022)
+    try:
+        roots = {name: work / name for name in ("debian", "python", "packages", *more)}
+        for root in roots.values():
+            root.mkdir()
+        layers.debian(roots["debian"])
+        layers.python(roots["python"], below=roots["debian"])
+        layers.packages(roots["packages"], packages)
+        yield roots
+    finally:
+        os.umask(umask)
+
+
+def _image(name: str, *parts: oci.Layer) -> oci.Image:
+    return oci.Image(name, parts, command=["/bin/sh"], environment=_ENVIRONMENT)
 
 
 def _sources() -> list[bytes]:
@@ -110,9 +140,25 @@ def _system_key() -> str:
 
 
 def _workers_key() -> str:
-    versions = sh("dpkg-query", "-W", *layers.DEBIAN_PACKAGES)
-    return _key(versions.encode(), sys.version.encode(), nvml.SOURCE.read_bytes())
+    return _key(*_machine(), nvml.SOURCE.read_bytes())
 
 
-_KEYS: dict[str, Callable[[], str]] = {"system": _system_key, "workers": _workers_key}
-_IMAGES: dict[str, Callable[[Path], list[oci.Image]]] = {"system": _system, "workers": _workers}
+def _operator_key() -> str:
+    return _key(*_machine())
+
+
+def _machine() -> tuple[bytes, ...]:
+    """What is copied from this machine."""
+    return sh("dpkg-query", "-W", *layers.DEBIAN_PACKAGES).encode(), sys.version.encode()
+
+
+_KEYS: dict[str, Callable[[], str]] = {
+    "system": _system_key,
+    "workers": _workers_key,
+    "operator": _operator_key,
+}
+_IMAGES: dict[str, Callable[[Path], list[oci.Image]]] = {
+    "system": _system,
+    "workers": _workers,
+    "operator": _operator,
+}

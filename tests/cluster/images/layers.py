@@ -18,7 +18,9 @@ from ..shell import sh
 
 MULTIARCH = sysconfig.get_config_var("MULTIARCH") or f"{os.uname().machine}-linux-gnu"
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
-REQUIREMENTS = Path(__file__).with_name("worker-requirements.txt")
+WORKER_REQUIREMENTS = Path(__file__).with_name("worker-requirements.txt")
+OPERATOR_REQUIREMENTS = Path(__file__).with_name("operator-requirements.txt")
+SITE_PACKAGES = Path("usr/local/lib") / PYTHON / "site-packages"
 
 DEBIAN_PACKAGES = (
     *(
@@ -106,16 +108,22 @@ def python(root: Path, *, below: Path) -> None:
     _compile(root, stdlib)
 
 
-def packages(root: Path) -> None:
-    """The notebook packages of worker-requirements.txt, without the largest test suite."""
-    site = root / "usr/local/lib" / PYTHON / "site-packages"
+def packages(root: Path, requirements: Path) -> None:
+    """The packages of a requirements file, without the largest test suite."""
+    site = root / SITE_PACKAGES
     interpreter = Path(sys.base_prefix) / "bin" / PYTHON
     sh(
         *(interpreter, "-m", "pip", "install", "--quiet", "--root-user-action=ignore", "--no-compile"),
-        *("--only-binary=:all:", "--target", site, "--requirement", REQUIREMENTS),
+        *("--only-binary=:all:", "--target", site, "--requirement", requirements),
     )
-    shutil.rmtree(site / "pandas" / "tests")
+    shutil.rmtree(site / "pandas" / "tests", ignore_errors=True)  # the operator has no pandas
     _compile(root, site)
+
+
+def without_package(root: Path, name: str) -> None:
+    """Hide a package of the layers below; the file's name is what the OCI image specification calls a whiteout."""
+    (root / SITE_PACKAGES).mkdir(parents=True)
+    (root / SITE_PACKAGES / f".wh.{name}").touch()
 
 
 def nvml_double(root: Path) -> None:

@@ -21,7 +21,7 @@ from typing import TypeVar
 from gpu_workbench.app.sealing import FileToSeal, seal
 from gpu_workbench.backends.archive import agent_archive, agent_digest
 from gpu_workbench.backends.channel import Channel
-from gpu_workbench.backends.kubernetes.credentials import make_credentials
+from gpu_workbench.backends.credentials import make_credentials
 from gpu_workbench.core import events as e
 from gpu_workbench.core.agent_config import AgentConfig, Listen, dump_agent_config
 from gpu_workbench.core.model import Kind

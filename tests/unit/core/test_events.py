@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 from gpu_workbench.core import events as e
 from gpu_workbench.core.errors import ProtocolError
 from gpu_workbench.core.events import Cursor, Entry, decode_entry, encode_entry
-from gpu_workbench.core.model import Failure, GpuSample, Kind, NameInfo, Progress, Receipt, StoredValue
+from gpu_workbench.core.model import (
+    DaskState,
+    DaskTasks,
+    DaskWorker,
+    Failure,
+    GpuSample,
+    Kind,
+    NameInfo,
+    Progress,
+    Receipt,
+    StoredValue,
+)
 
 finite = st.floats(0, 1e6, allow_nan=False)
 short = st.text(max_size=8)
@@ -37,12 +48,37 @@ outputs = st.builds(
 others = [
     st.from_type(cls)
     for cls in e.TYPES.values()
-    if cls not in (e.OutputWritten, e.LimitSet, e.GpuSampled, e.AgentStarted)
+    if cls not in (e.OutputWritten, e.LimitSet, e.GpuSampled, e.DaskSampled, e.AgentStarted)
 ]
 limits = st.builds(e.LimitSet, short, numbers)
 samples = st.builds(e.GpuSampled, st.lists(st.from_type(GpuSample), max_size=2).map(tuple))
+workers = st.builds(
+    DaskWorker,
+    short,
+    short,
+    cpu=numbers,
+    memory=st.none() | st.integers(0),
+    sent=finite,
+    received=finite,
+    gpus=st.lists(st.from_type(GpuSample), max_size=2).map(tuple),
+)
+counts = st.integers(0, 10**6)
+tasks = st.builds(
+    DaskTasks,
+    counts,
+    counts,
+    counts,
+    counts,
+    rate=numbers,
+    seconds_left=numbers,
+    groups=st.dictionaries(short, st.tuples(counts, counts), max_size=2),
+)
+clusters = st.builds(
+    e.DaskSampled,
+    st.builds(DaskState, st.lists(workers, max_size=2).map(tuple), tasks, counts, idle_since=numbers),
+)
 starts = st.builds(e.AgentStarted, st.sampled_from(Kind), short, short, gpus=st.just(()))
-any_event: st.SearchStrategy[e.Event] = st.one_of(outputs, limits, samples, starts, *others)
+any_event: st.SearchStrategy[e.Event] = st.one_of(outputs, limits, samples, clusters, starts, *others)
 entries = st.builds(
     Entry,
     rank=st.integers(0, 100),

@@ -31,6 +31,7 @@ def test_the_agents_own_codes_are_the_ones_its_backends_know() -> None:
         "NO_IPYKERNEL": 65,
         "BAD_SEAL": 66,
         "BARRIER": 67,
+        "NO_DASK": 68,
         "INTERNAL": 70,
     }
     assert all("exit code" in exit_in_words(code) and not signal_of(code) for code in Exit)

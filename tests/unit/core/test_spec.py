@@ -125,9 +125,10 @@ def test_what_only_a_profile_says_is_named_as_the_profiles() -> None:
 
 def test_every_field_that_a_flag_sets_is_told_by_that_flag() -> None:
     from gpu_workbench.core.spec import _FLAGS
-    from gpu_workbench.surfaces.flags import TARGET_FLAGS, WORKLOAD_FLAGS
+    from gpu_workbench.surfaces.flags import DASK_FLAGS, TARGET_FLAGS, WORKLOAD_FLAGS
 
-    assert {flag.field: flag.name for flag in (*WORKLOAD_FLAGS, *TARGET_FLAGS) if flag.field} == _FLAGS
+    flags = (*WORKLOAD_FLAGS, *TARGET_FLAGS, *DASK_FLAGS)
+    assert {flag.field: flag.name for flag in flags if flag.field} == _FLAGS
 
 
 def test_dotted_fields_are_replaced_and_the_rest_stays() -> None:

@@ -25,6 +25,7 @@ PUBLIC = [
     "__version__",
     "aio",
     "attach",
+    "dask",
     "errors",
     "list",
     "remote",

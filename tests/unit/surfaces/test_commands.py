@@ -76,7 +76,7 @@ def test_help_is_asked_for(line: str) -> None:
     ("line", "says"),
     [
         ("stat", r"%gpu has no command 'stat'. Did you mean start\?"),
-        ("frobnicate", "%gpu has no command 'frobnicate'. It has start, ls, logs"),
+        ("frobnicate", "%gpu has no command 'frobnicate'. It has start, dask, ls, logs"),
         ("ray", "%gpu has no command 'ray'"),
         ("--gpus 2", "%gpu takes no --gpus. %gpu start takes it"),
         ("ls --folow", "%gpu ls takes no --folow"),
@@ -129,7 +129,7 @@ def test_any_line_is_read_or_refused_as_a_wrong_flag(line: str, name: str) -> No
 
 
 def test_the_names_of_commands_are_public() -> None:
-    names = "start ls logs why top capacity vars push pull cp pip secret keep stop attach result use doctor profiles run"
+    names = "start dask ls logs why top capacity vars push pull cp pip secret keep stop attach result use doctor profiles run"
     assert [spec.name for spec in COMMANDS] == ["", *names.split()]
     assert list(commands_of(PROGRAM)) == [
         "ls",
@@ -151,6 +151,11 @@ def test_the_flags_of_commands_are_public() -> None:
     shape = [flag.name for flag in WORKLOAD_FLAGS if flag.name != "--idle-limit"]
     assert {name: flags for name, flags in own.items() if flags} == {
         "start": [*shape, "--idle-limit", "--session", "--dry-run", "-o"],
+        "dask": [
+            *(flag for flag in shape if flag != "--time-limit"),
+            "--idle-limit",
+            *("--n-workers", "--nthreads", "--group", "--adapt", "--name", "--as", "--dry-run", "-o"),
+        ],
         "ls": ["--all"],
         "logs": ["--follow", "--tail"],
         "vars": ["--session"],

@@ -180,6 +180,7 @@ def test_the_names_of_flags_are_public() -> None:
         "--session",
         "--name",
         "--detach",
+        "--dask",
         "--dry-run",
         "-o",
         "--backend",

@@ -13,7 +13,7 @@ import pytest
 
 from gpu_workbench.app.incoming import fetch
 from gpu_workbench.backends.channel import Channel
-from gpu_workbench.backends.kubernetes.credentials import make_credentials
+from gpu_workbench.backends.credentials import make_credentials
 from gpu_workbench.core.errors import ProtocolError, Unreachable
 from gpu_workbench.transport.server import Request, Response, Server
 from gpu_workbench.values.codecs import encode

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from gpu_workbench.backends.channel import Channel
-from gpu_workbench.backends.kubernetes.credentials import make_credentials
+from gpu_workbench.backends.credentials import make_credentials
 from gpu_workbench.core.errors import ProtocolError, Unreachable
 from gpu_workbench.transport.client import Client, Connect
 from gpu_workbench.transport.server import HttpError, Request, Response, Server, Upgrade

@@ -9,6 +9,9 @@ from pathlib import Path
 AGENT_PID = "GPU_WORKBENCH_AGENT_PID"
 """Environment variable with the agent's process id, for its children's first moments only."""
 
+DASK_SOCKET = "GPU_WORKBENCH_DASK_SOCKET"
+"""Environment variable with the path on which a wrapped Dask scheduler finds its agent."""
+
 _OURS = ("GPU_WORKBENCH_TOKEN",)
 
 

@@ -30,6 +30,19 @@ def not_started(code: int, *, tail: str = "") -> Failure:
     return describe_death(code, tail=tail)
 
 
+def no_scheduler(code: int, *, tail: str = "") -> Failure:
+    """The failure of a Dask scheduler that ended before it spoke."""
+    tail = tail.strip()[-4000:]
+    if "No module named" in tail and any(name in tail for name in ("distributed", "dask")):
+        what = "This image has no Dask: add `distributed` to the image, or choose another one with --image"
+        return Failure(Cause.NOT_STARTED, what, tail, exit_code=Exit.NO_DASK)
+    if code >= 0:
+        return Failure(
+            Cause.NOT_STARTED, f"The Dask scheduler ended with exit code {code}", tail, exit_code=code
+        )
+    return describe_death(code, tail=tail, who="The Dask scheduler")
+
+
 def describe_death(code: int, *, tail: str = "", who: str = "The session's process") -> Failure:
     """The failure of a process that ended with ``code`` while it ran something; negative for a signal."""
     tail = tail.strip()[-4000:]

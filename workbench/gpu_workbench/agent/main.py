@@ -28,6 +28,10 @@ def main(arguments: list[str]) -> int:
         from gpu_workbench.agent.inkernel.become import become
 
         become(arguments[1:])
+    if arguments[:1] == ["dask-worker"]:
+        from gpu_workbench.agent.indask.launch import become_worker
+
+        return become_worker(arguments[1:], archive=sys.argv[0])
     if len(arguments) == 2 and arguments[0] == "--config":
         return _agent(Path(arguments[1]).read_text())
     sys.stderr.write("usage: agent.pyz --config FILE\n")

@@ -56,6 +56,7 @@ class Routes:
             ("DELETE", re.compile("/v1/archive"), self._remove_archive),
             ("POST", re.compile("/v1/imports/missing"), self._imports),
             ("POST", re.compile("/v1/keep"), self._keep),
+            ("POST", re.compile("/v1/dask"), self._dask),
             ("POST", re.compile("/v1/stop"), self._stop),
         ]
 
@@ -223,6 +224,19 @@ class Routes:
         if not isinstance(seconds, int | float) or seconds <= 0:
             raise HttpError(400, "bad-request", "For how many seconds?")
         return Response.of({"ends_at": self._service.keep(float(seconds))})
+
+    async def _dask(self, request: Request, part: str) -> Response:
+        """Have a cluster on this machine change its size, or the scheduler of another know which group shrinks."""
+        dask, form = self._service.dask, await request.json()
+        if dask is None:
+            raise HttpError(409, "busy", "This workload is no Dask cluster")
+        if isinstance(group := form.get("shrink"), str):
+            dask.tell(shrink=group)
+        if isinstance(count := form.get("scale"), int) and count >= 0:
+            dask.order(scale=count)
+        if isinstance(bounds := form.get("adapt"), list):
+            dask.order(adapt=bounds)
+        return Response.of({})
 
     async def _stop(self, request: Request, part: str) -> Response:
         reason = str((await request.json()).get("reason") or "it was stopped")

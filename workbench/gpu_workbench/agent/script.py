@@ -14,14 +14,13 @@ from pathlib import Path
 from gpu_workbench.agent.children import Child, Children
 from gpu_workbench.agent.exits import describe_death
 from gpu_workbench.agent.journal import Journal
+from gpu_workbench.agent.payload import WithoutKernel
 from gpu_workbench.agent.progress import newest_progress
 from gpu_workbench.agent.runs import Run, Runs
-from gpu_workbench.agent.values import ReadInto
 from gpu_workbench.core import events as e
 from gpu_workbench.core.model import Cause, Failure, Phase
 from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import JsonObject
-from gpu_workbench.transport.server import HttpError, Sender
 
 _READ = 256 * 1024
 _LEFT_OPEN = 2.0
@@ -30,7 +29,7 @@ _LEFT_OPEN = 2.0
 _TAIL = 4000
 
 
-class Script:
+class Script(WithoutKernel):
     """Runs a script and journals what happens.
 
     Args:
@@ -54,6 +53,7 @@ class Script:
         children: Children,
         generation: int = 0,
     ) -> None:
+        super().__init__(runs, generation=generation)
         self._command = command
         self._work_dir = work_dir
         self._env = env
@@ -63,9 +63,6 @@ class Script:
         self._work_task: asyncio.Task[None] | None = None
         self._tail = ""
         self._stopped: tuple[Phase, Failure] | None = None
-        self.runs = runs
-        self.generation = generation
-        self.names: dict[str, JsonObject] = {}
 
     @property
     def python(self) -> str:
@@ -108,24 +105,6 @@ class Script:
         if self._process is not None and (another or run.restart):
             self._process.signal(signal.SIGKILL if run.restart else signal.SIGINT)
         return {"was": "running"}
-
-    def answer(self, run_id: str, *, request: str, value: str) -> None:
-        """Refuse: a script in a pod has nobody to ask."""
-        raise HttpError(409, "over", "A script does not ask for input")
-
-    async def put_value(
-        self, *, name: str, codec: str, length: int, run: str, digest: str, readinto: ReadInto
-    ) -> None:
-        """Refuse: there is nothing to bind a name in."""
-        raise HttpError(409, "busy", "A script takes no values", "Run a cell in its place")
-
-    async def get_value(self, name: str, *, run: str) -> tuple[JsonObject, Sender]:
-        """Refuse: a script's variables cannot be seen."""
-        raise HttpError(404, "unknown-name", f"A script has no {name} to give", "Have it write a file")
-
-    async def ask(self, **question: object) -> JsonObject:
-        """Refuse: there is no kernel to ask."""
-        raise HttpError(409, "busy", "There is no kernel in this workload; it runs a script")
 
     async def _work(self) -> None:
         run = await self.runs.next()

@@ -21,9 +21,10 @@ from gpu_workbench.agent.copies import Copies
 from gpu_workbench.agent.echo import Echo
 from gpu_workbench.agent.endings import Ended, Ending, Outcome
 from gpu_workbench.agent.environment import payload_environment
-from gpu_workbench.agent.exits import exit_code, not_started
+from gpu_workbench.agent.exits import describe_death, exit_code, no_scheduler, not_started
 from gpu_workbench.agent.files import Mirror
 from gpu_workbench.agent.gpus import GpuSampler
+from gpu_workbench.agent.indask.launch import with_preload
 from gpu_workbench.agent.job import Job, SealBroken, broken, open_seal
 from gpu_workbench.agent.journal import Journal
 from gpu_workbench.agent.keeping import Keeping
@@ -36,6 +37,7 @@ from gpu_workbench.agent.results import Results
 from gpu_workbench.agent.runs import Runs
 from gpu_workbench.agent.script import Script
 from gpu_workbench.agent.session import Keep, Session
+from gpu_workbench.agent.wrap import Wrapped
 from gpu_workbench.core import events as e
 from gpu_workbench.core.agent_config import AgentConfig
 from gpu_workbench.core.exits import Exit
@@ -86,6 +88,7 @@ class Service:
         self.limits = Limits(idle=config.idle_limit, orphan=config.orphan_limit, time=config.time_limit)
         self.runs = Runs(journal=self.journal, clock=self.clock, devices=self._devices)
         self.job: Job | None = None
+        self.dask: Wrapped | None = None
         self._launched = launched
         self._kernel_dir = launched.connection.parent if launched else kernel_folder(state)
         self._keeping = Keeping(config, self.journal)
@@ -142,6 +145,22 @@ class Service:
             generation=self._generation,
         )
 
+    def _wrapped(self) -> Wrapped:
+        folder = Path(self.config.state_dir) / "dask"
+        env = self._payload_environment()
+        for name in ("scheduler", "worker"):
+            env |= with_preload(name, folder=folder, environment=env)
+        return Wrapped(
+            command=[*self._command, "become", self._command[0], *self.config.wrapped],
+            folder=self._kernel_dir,
+            work_dir=Path(self.config.work_dir),
+            env=env,
+            journal=self.journal,
+            runs=self.runs,
+            children=self.children,
+            clock=self.clock,
+        )
+
     def _make_job(self, folder: Path, key: bytes) -> Job:
         """Open the seal and make what it asks for.
 
@@ -167,7 +186,7 @@ class Service:
         """Bring the payload up, serve until there is a reason to end, and end."""
         self.children.adopt()
         await asyncio.to_thread(self.sampler.start)  # a session's kernel is coming up meanwhile
-        kinds = {Kind.JOB: self._run_job, Kind.STORE: self._run_store}
+        kinds = {Kind.JOB: self._run_job, Kind.STORE: self._run_store, Kind.DASK: self._run_dask}
         unusable = await self._open_store() if self.config.kind is Kind.JOB else None
         self._announce()
         tasks = [asyncio.create_task(self._watch_limits()), asyncio.create_task(self._keeping.follow())]
@@ -229,6 +248,20 @@ class Service:
         if ending.cause is Cause.LOST:
             return await self._end(ending, Phase.FAILED, patience=SESSION_PATIENCE)
         return await self._end(ending, Phase.STOPPED, patience=SESSION_PATIENCE)
+
+    async def _run_dask(self) -> Outcome:
+        self.payload = self.dask = dask = self._wrapped()
+        try:
+            await self._unless_it_ends(dask.start())
+            self.phase = Phase.RUNNING
+            code = await self._unless_it_ends(asyncio.shield(dask.ended))
+            failure = describe_death(code, tail=dask.tail(), who="The Dask scheduler")
+        except KernelDied as death:
+            failure = no_scheduler(death.code, tail=death.tail)
+            return await self._not_started(failure, code=failure.exit_code)
+        except Ended as ended:
+            return await self._end(ended.ending, Phase.STOPPED, patience=SESSION_PATIENCE)
+        return await self._not_started(failure)
 
     async def _run_job(self) -> Outcome:
         try:
@@ -329,10 +362,7 @@ class Service:
 
     async def _watch_limits(self) -> None:
         while True:
-            deadline = self.limits.deadline(
-                idle_since=None if self.config.kind is Kind.JOB else self.runs.idle_since,
-                alone_since=self.audience.alone_since,
-            )
+            deadline = self._deadline()
             shown = (deadline[0], round(deadline[1])) if deadline else None
             if shown != self._limit:
                 self._limit = shown
@@ -341,10 +371,20 @@ class Service:
                     if deadline
                     else e.LimitSet(limit="none")
                 )
-            if deadline and self.clock() >= deadline[1]:
+            if deadline and self.clock() >= deadline[1] and self.config.ends_itself:
                 cause = Cause.TIME_LIMIT if deadline[0] == "time" else Cause.STOPPED
                 return self.stop(self.limits.reason(deadline[0]), cause=cause)
             await asyncio.sleep(1.0 if deadline is None else min(1.0, max(0.05, deadline[1] - self.clock())))
+
+    def _deadline(self) -> tuple[str, float] | None:
+        if self.dask is not None:
+            state = self.dask.state
+            alone = self.audience.alone_since if not state.clients else None
+            deadline = self.limits.deadline(idle_since=state.idle_since, alone_since=alone)
+            self.dask.of_no_use_since(None if deadline is None else deadline[1] - self.limits.idle)
+            return deadline
+        idle = None if self.config.kind is Kind.JOB else self.runs.idle_since
+        return self.limits.deadline(idle_since=idle, alone_since=self.audience.alone_since)
 
     def keep(self, seconds: float) -> float:
         """Postpone the idle limit; returns when it ends now."""

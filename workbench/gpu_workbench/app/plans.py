@@ -11,6 +11,7 @@ from gpu_workbench.backends.archive import agent_digest
 from gpu_workbench.core.errors import UsageError
 from gpu_workbench.core.spec import Handle, WorkloadSpec
 from gpu_workbench.core.wire import JsonObject
+from gpu_workbench.engines.dask import cluster_manifest, group_manifests
 from gpu_workbench.engines.job import job_manifest, root_manifest, secret_manifest, service_manifest
 
 UNKNOWN_UID = "given by the cluster"
@@ -81,6 +82,11 @@ def objects(plan: Plan) -> list[JsonObject]:
         raise UsageError("There is no image to run in", fix="Give one with --image, or set it in a profile")
     spec = replace(spec, id=spec.id or "0" * 12)
     sealed = dict(plan.sealed or {})
+    if spec.dask is not None:
+        made = cluster_manifest(spec, root_uid=UNKNOWN_UID, archive_digest=agent_digest())
+        groups = group_manifests(spec, root_uid=UNKNOWN_UID, archive_digest=agent_digest())
+        secret = secret_manifest(spec, root_uid=UNKNOWN_UID, credentials=_CREDENTIALS, sealed={})
+        return [root_manifest(spec), _without_secrets(secret), made, *groups]
     return [
         root_manifest(spec),
         _without_secrets(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,11 @@ from gpu_workbench.app.stopping import stop
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.core.errors import UsageError
-from gpu_workbench.core.model import Workload
+from gpu_workbench.core.model import Kind, Workload
 from gpu_workbench.core.spec import Handle, RunSpec, WorkloadSpec
+
+CLIENT = "client"
+"""The variable under which the driver of a Dask cluster has its client."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,8 @@ class Workbench:
         self, session: Subscription, cell: Cell, names: CellNames, *, notebook: str = ""
     ) -> Execution:
         """The execution of a cell in a session, not begun."""
+        if session.handle.spec.drives:  # its own, connected to its cluster
+            names = replace(names, reads={name: line for name, line in names.reads.items() if name != CLIENT})
         run = run_of(cell, id=new_id(), notebook=notebook)
         former = self.sessions.former(session.backend, session.handle.spec.name)
 
@@ -319,7 +324,14 @@ class Workbench:
             await subscription.close()
 
     async def stop(self, backend: str, handle: Handle, *, force: bool = False) -> None:
-        """Release its pods or processes and its GPUs. Its agent is asked first, so that it says why it ended."""
+        """Release its pods or processes and its GPUs. Its agent is asked first, so that it says why it ended.
+
+        The sessions that drive a Dask cluster end with it.
+        """
+        if handle.spec.kind is Kind.DASK:
+            drivers = await self.backend(backend).list(owner=handle.spec.owner)
+            ends = [one for one in drivers if one.spec.drives == handle.id and not one.ended]
+            await asyncio.gather(*(self.stop(backend, driver, force=force) for driver in ends))
         subscription = await self.follow(backend, handle)
         try:
             await stop(subscription, force=force)

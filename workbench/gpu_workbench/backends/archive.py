@@ -24,6 +24,10 @@ SIZE_LIMIT = 1_000_000
 """Bytes; a ConfigMap takes 1 MiB with everything around it."""
 
 _OURS = ("__about__.py", "core", "values", "transport", "agent")
+_NOT_THERE = ("core/explain", "core/capacity.py")
+"""Parts of these that only surfaces and backends use."""
+_PRELOADS = tuple(f"gpu_workbench/agent/indask/{name}.py" for name in ("scheduler", "worker", "local"))
+"""Sources that Dask or Python is given as files: what is compiled of them nobody would find."""
 _VENDORED = {"h11": "_gwb_vendor/h11", "wsproto": "_gwb_vendor/wsproto", "cloudpickle": "_gwb_cloudpickle"}
 _MODULES = {"pynvml": "_gwb_vendor/pynvml.py"}
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -109,6 +113,8 @@ def _compiled(sources: Mapping[str, bytes]) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "source.py"), Path(folder, "source.pyc")
         for name, content in sources.items():
+            if name in _PRELOADS:
+                continue
             source.write_bytes(content)
             mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
             py_compile.compile(str(source), str(target), dfile=name, doraise=True, invalidation_mode=mode)
@@ -135,6 +141,8 @@ def _members() -> dict[str, bytes]:
     root = Path(__file__).parent.parent
     for name in _OURS:
         for path in _sources(root / name):
+            if path.relative_to(root).as_posix().startswith(_NOT_THERE):
+                continue
             members[f"gpu_workbench/{path.relative_to(root)}"] = path.read_bytes()
     for package, target in _VENDORED.items():
         folder = _origin(package).parent

@@ -236,6 +236,14 @@ class Channel:
         """
         await self._checked(await self._client.request("DELETE", "/v1/archive", query={"path": path}))
 
+    async def dask(self, order: JsonObject) -> None:
+        """Have a Dask cluster change; see :mod:`gpu_workbench.agent.wrap`.
+
+        Raises:
+            Conflict: it is none.
+        """
+        await self._json("POST", "/v1/dask", form=order)
+
     async def keep(self, seconds: float) -> JsonObject:
         """Postpone the idle limit."""
         return await self._json("POST", "/v1/keep", form={"seconds": seconds})

@@ -62,6 +62,8 @@ class AgentConfig:
         echo: Write the user's output to the agent's own stdout and stderr too.
         termination_file: Where the terminal record goes; empty for nowhere.
         python: The interpreter for the user's code; empty for the agent's own.
+        wrapped: What follows the interpreter to start a server that the agent wraps; empty where it is none.
+        ends_itself: Whether limits end the agent; not where what ends would be started again.
     """
 
     workload: str
@@ -88,6 +90,8 @@ class AgentConfig:
     echo: bool = True
     termination_file: str = ""
     python: str = ""
+    wrapped: tuple[str, ...] = ()
+    ends_itself: bool = True
 
 
 def dump_agent_config(config: AgentConfig) -> str:

@@ -15,6 +15,7 @@ from typing import ClassVar, TypeGuard
 
 from gpu_workbench.core.errors import ProtocolError
 from gpu_workbench.core.model import (
+    DaskState,
     Failure,
     GpuDevice,
     GpuSample,
@@ -157,6 +158,13 @@ class GpuSampled:
 
 
 @dataclass(frozen=True)
+class DaskSampled:
+    """What the Dask scheduler says of its cluster, about once a second while anything changes."""
+
+    state: DaskState
+
+
+@dataclass(frozen=True)
 class JournalTruncated:
     """The journal was full: so much of its oldest part, or of one run's output, is gone."""
 
@@ -196,6 +204,7 @@ Event = (
     | ResultStored
     | RunEnded
     | GpuSampled
+    | DaskSampled
     | JournalTruncated
     | LimitSet
     | StopBegan
@@ -218,6 +227,7 @@ TYPES: dict[str, type[Event]] = {
         ResultStored,
         RunEnded,
         GpuSampled,
+        DaskSampled,
         JournalTruncated,
         LimitSet,
         StopBegan,

@@ -21,6 +21,9 @@ class Exit(enum.IntEnum):
     BARRIER = 67
     """Not all ranks came within the start time limit."""
 
+    NO_DASK = 68
+    """The image has no Dask, which a Dask cluster needs."""
+
     INTERNAL = 70
     """The agent itself failed."""
 
@@ -30,6 +33,7 @@ _WORDS: dict[int, str] = {
     Exit.USER_ERROR: "the run's own code failed",
     Exit.NO_IPYKERNEL: "the image has no ipykernel",
     Exit.BAD_SEAL: "the sealed input is missing or was changed",
+    Exit.NO_DASK: "the image has no Dask",
     Exit.BARRIER: "not all ranks came in time",
     Exit.INTERNAL: "the agent itself failed",
     126: "the command cannot be executed",

@@ -19,13 +19,14 @@ class Facts:
     Args:
         phase: Where the workload stands as far as its objects tell.
         agent_ready: Whether its head agent can be spoken to.
-        job: The ``batch/v1`` Job.
+        job: The ``batch/v1`` Job, or the DaskCluster.
         pods: Its pods.
         events: ``v1`` Events about the Job and its pods, oldest first.
         claims: PersistentVolumeClaims its pods name.
         nodes: Nodes of the cluster; ``None`` without the right to see them.
         quotas: ResourceQuotas of the namespace.
         queue: The Kueue Workload of the Job, where there is one.
+        deployments: Of a Dask cluster, what makes its pods.
         gpu_pods: Pods of the whole cluster that hold GPUs, where visible.
         record: The terminal record the agent left (container termination message), decoded.
         log_tail: Last lines of a container that ended by itself.
@@ -44,6 +45,7 @@ class Facts:
     nodes: tuple[JsonObject, ...] | None = None
     quotas: tuple[JsonObject, ...] = ()
     queue: JsonObject | None = None
+    deployments: tuple[JsonObject, ...] = ()
     gpu_pods: tuple[JsonObject, ...] | None = None
     record: JsonObject | None = None
     log_tail: str = ""

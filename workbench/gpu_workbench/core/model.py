@@ -259,6 +259,114 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class DaskWorker:
+    """One Dask worker as its scheduler sees it. What is not known is ``None``.
+
+    Args:
+        name: The worker's name.
+        status: Dask's own word, e.g. ``running``, ``paused``, ``closing_gracefully``.
+        threads: How many tasks it can run at a time.
+        executing: Tasks that run on it now.
+        waiting: Tasks it was given that do not run yet.
+        cpu: Per cent of one core.
+        memory: Bytes of its process.
+        memory_limit: Bytes it may use.
+        spilled: Bytes of results it has written to disk for want of memory.
+        sent: Bytes a second to other workers.
+        received: Bytes a second from other workers.
+        gpus: Its devices and what they do now.
+        device: What its devices are called; empty where that is not known.
+        simulated: Whether they are doubles.
+    """
+
+    name: str
+    status: str = "running"
+    threads: int = 1
+    executing: int = 0
+    waiting: int = 0
+    cpu: float | None = None
+    memory: int | None = None
+    memory_limit: int | None = None
+    spilled: int = 0
+    sent: float = 0.0
+    received: float = 0.0
+    gpus: tuple[GpuSample, ...] = ()
+    device: str = ""
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
+class DaskTasks:
+    """The tasks of the computation that is under way, or of the last one.
+
+    Args:
+        done: Tasks that have a result.
+        failed: Tasks that raised.
+        running: Tasks that were given to a worker.
+        waiting: Tasks that wait for others, or for a worker.
+        stuck: Of those that wait, those for which no worker fits.
+        retried: Tasks that were given to another worker because theirs was lost.
+        rate: Tasks a second, of late; ``None`` before that can be said.
+        seconds_left: Until none is left, at that rate.
+        groups: The names of functions that have most tasks open, with the tasks done and all tasks of each.
+    """
+
+    done: int = 0
+    failed: int = 0
+    running: int = 0
+    waiting: int = 0
+    stuck: int = 0
+    retried: int = 0
+    rate: float | None = None
+    seconds_left: float | None = None
+    groups: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """All tasks of the computation."""
+        return self.done + self.failed + self.open
+
+    @property
+    def open(self) -> int:
+        """Tasks that are neither done nor failed."""
+        return self.running + self.waiting
+
+
+@dataclass(frozen=True)
+class DaskState:
+    """What a Dask scheduler says of its cluster.
+
+    Args:
+        workers: Its workers, by name.
+        tasks: Its tasks.
+        clients: Connected clients.
+        moved: Bytes that workers have sent each other, since the scheduler started.
+        lost: Workers that went without having been told to.
+        idle_since: When the last task was done, in the agent's seconds; ``None`` while there are any.
+        dashboard: Path of the dashboard on the scheduler's HTTP port; empty where it has none.
+    """
+
+    workers: tuple[DaskWorker, ...] = ()
+    tasks: DaskTasks = DaskTasks()
+    clients: int = 0
+    moved: int = 0
+    lost: int = 0
+    idle_since: float | None = None
+    dashboard: str = ""
+
+
+@dataclass(frozen=True)
+class DaskPoint:
+    """A Dask cluster at a moment, for drawing: seconds of its agent, tasks a second, busy threads (0 to 1), bytes."""
+
+    t: float
+    rate: float
+    busy: float
+    memory: int
+    utilisation: float | None = None
+
+
+@dataclass(frozen=True)
 class Workload:
     """What holds pods, with its runs: the one picture that every surface draws.
 
@@ -269,6 +377,8 @@ class Workload:
         lost: Names that runs of a former generation had bound and that are gone, with the run that bound each.
         limit: The next moment at which it would end by itself.
         lost_events: Count of events the journal dropped because it was full.
+        dask: Of a Dask cluster, what its scheduler said last.
+        dask_past: And what it said before, oldest first.
     """
 
     id: str
@@ -283,6 +393,8 @@ class Workload:
     limit: Limit | None = None
     lost_events: int = 0
     failure: Failure | None = None
+    dask: DaskState | None = None
+    dask_past: tuple[DaskPoint, ...] = ()
 
     @property
     def busy(self) -> RunState | None:
@@ -292,4 +404,6 @@ class Workload:
     @property
     def simulated(self) -> bool:
         """Whether any of its devices is a double."""
-        return any(gpu.device.simulated for rank in self.ranks.values() for gpu in rank.gpus)
+        doubles = (gpu.device.simulated for rank in self.ranks.values() for gpu in rank.gpus)
+        workers = self.dask.workers if self.dask is not None else ()
+        return any(doubles) or any(worker.simulated for worker in workers)

@@ -13,6 +13,8 @@ from typing import TypeVar, cast
 from gpu_workbench.core import events as e
 from gpu_workbench.core.model import (
     Cause,
+    DaskPoint,
+    DaskState,
     Failure,
     GpuState,
     Limit,
@@ -99,7 +101,7 @@ def _forget_state(workload: Workload) -> Workload:
 def _lose_life(workload: Workload) -> Workload:
     """The head's agent was started again: what its former life held in memory is gone, its clock too."""
     runs = {run.id: run if run.phase.ended else _lost(run) for run in workload.runs.values()}
-    return replace(_forget_state(workload), runs=runs, limit=None)
+    return replace(_forget_state(workload), runs=runs, limit=None, dask=None, dask_past=())
 
 
 def _lost(run: RunState) -> RunState:
@@ -219,6 +221,24 @@ def _gpu_sampled(workload: Workload, rank: RankState, t: float, event: e.GpuSamp
     return _with_rank(workload, replace(rank, gpus=gpus))
 
 
+def _dask_sampled(workload: Workload, rank: RankState, t: float, event: e.DaskSampled) -> Workload:
+    past = (*workload.dask_past, _point(t, event.state))[-SAMPLES_KEPT:]
+    return replace(workload, dask=event.state, dask_past=past)
+
+
+def _point(t: float, state: DaskState) -> DaskPoint:
+    threads = sum(worker.threads for worker in state.workers)
+    executing = sum(worker.executing for worker in state.workers)
+    used = [gpu.utilisation for worker in state.workers for gpu in worker.gpus if gpu.utilisation is not None]
+    return DaskPoint(
+        t=t,
+        rate=state.tasks.rate or 0.0,
+        busy=min(1.0, executing / threads) if threads else 0.0,
+        memory=sum(worker.memory or 0 for worker in state.workers),
+        utilisation=sum(used) / len(used) if used else None,
+    )
+
+
 def _journal_truncated(workload: Workload, rank: RankState, t: float, event: e.JournalTruncated) -> Workload:
     workload = replace(workload, lost_events=workload.lost_events + event.events)
     if not event.run:
@@ -253,6 +273,7 @@ _RULES: Mapping[type, object] = {
     e.ResultStored: _result_stored,
     e.RunEnded: _run_ended,
     e.GpuSampled: _gpu_sampled,
+    e.DaskSampled: _dask_sampled,
     e.JournalTruncated: _journal_truncated,
     e.LimitSet: _limit_set,
     e.StopBegan: _stop_began,

@@ -121,6 +121,21 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class DaskCluster:
+    """What a workload of the kind ``dask`` is to be. Its resources are those of each worker of the default group.
+
+    Args:
+        n_workers: Workers of the default group at its start.
+        groups: Further worker groups by name, with their workers at the start. These have no GPUs.
+        threads: Threads of each worker; 0 leaves it to Dask: one with a GPU, else as many as there are CPUs.
+    """
+
+    n_workers: int = 2
+    groups: Mapping[str, int] = field(default_factory=dict)
+    threads: int = 0
+
+
+@dataclass(frozen=True)
 class WorkloadSpec:
     """A place to run in, complete.
 
@@ -140,6 +155,8 @@ class WorkloadSpec:
         orphan_limit: Seconds without any client, and without a running cell, after which it ends itself.
         time_limit: Seconds after which it ends whatever it does; ``None`` for never.
         journal_limit: Bytes of journal kept on disk.
+        dask: Of a Dask cluster, what it is to be.
+        drives: Of a session, the id of the Dask cluster whose driver it is; empty where it is none.
     """
 
     id: str
@@ -161,6 +178,8 @@ class WorkloadSpec:
     orphan_limit: float = ORPHAN_LIMIT
     time_limit: float | None = None
     journal_limit: int = 512 * 2**20
+    dask: DaskCluster | None = None
+    drives: str = ""
 
 
 @dataclass(frozen=True)
@@ -223,6 +242,9 @@ _FLAGS = {
     "placement.namespace": "--namespace",
     "time_limit": "--time-limit",
     "idle_limit": "--idle-limit",
+    "dask.n_workers": "--n-workers",
+    "dask.threads": "--nthreads",
+    "dask.groups": "--group",
 }
 """The flag that sets each field; the other fields are set by a profile alone."""
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
@@ -23,16 +22,14 @@ from gpu_workbench.core.port import DEFAULT_PORT
 from gpu_workbench.core.quantities import show_bytes
 from gpu_workbench.core.spec import WorkloadSpec
 from gpu_workbench.core.wire import JsonObject, decode, encode
+from gpu_workbench.engines.dask import scheduler_arguments, with_driver
 from gpu_workbench.engines.names import (
     ARCHIVE_KEY,
     CERTIFICATE_KEY,
     CONFIG_KEY,
     CONTAINER,
     ID_LABEL,
-    KIND_LABEL,
-    NAME_LABEL,
     NOTEBOOK_ANNOTATION,
-    OWNER_LABEL,
     ROLE_LABEL,
     ROOT_ROLE,
     RUN_KEY_KEY,
@@ -43,7 +40,8 @@ from gpu_workbench.engines.names import (
     TLS_KEY_KEY,
     TOKEN_KEY,
     archive_name,
-    object_name,
+    workload_labels,
+    workload_metadata,
 )
 from gpu_workbench.engines.pod import pod_spec, sealed_keys, store_of
 
@@ -63,13 +61,11 @@ SEALED_LIMIT = 768 * 2**10
 PROJECT = PurePosixPath(SCRATCH, "work")
 """Where the project is mirrored to."""
 
-_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-
 
 def root_manifest(spec: WorkloadSpec) -> JsonObject:
     """The ConfigMap that stands for the workload: what was asked for and what its agent is told. No source, no values."""
-    metadata = _metadata(spec)
-    metadata["labels"] = {**_labels(spec), ROLE_LABEL: ROOT_ROLE}
+    metadata = workload_metadata(spec)
+    metadata["labels"] = {**workload_labels(spec), ROLE_LABEL: ROOT_ROLE}
     if spec.notebook:
         metadata["annotations"] = {NOTEBOOK_ANNOTATION: spec.notebook}
     return {
@@ -123,6 +119,8 @@ def agent_config(spec: WorkloadSpec) -> AgentConfig:
         store_url=store.url_of(spec.id) if store and store.url else "",
         termination_file="/dev/termination-log",
         python=spec.python,
+        wrapped=scheduler_arguments() if spec.kind is Kind.DASK else (),
+        ends_itself=spec.kind is not Kind.DASK,
     )
 
 
@@ -168,7 +166,7 @@ def secret_manifest(
         "kind": "Secret",
         "type": "Opaque",
         "immutable": True,
-        "metadata": _metadata(spec, root_uid=root_uid),
+        "metadata": workload_metadata(spec, root_uid=root_uid),
         "data": {key: _base64(content) for key, content in contents.items()},
     }
 
@@ -197,7 +195,7 @@ def service_manifest(spec: WorkloadSpec, *, root_uid: str) -> JsonObject:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": _metadata(spec, root_uid=root_uid),
+        "metadata": workload_metadata(spec, root_uid=root_uid),
         "spec": {
             "clusterIP": "None",
             "publishNotReadyAddresses": True,
@@ -227,7 +225,7 @@ def job_manifest(
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": _metadata(spec, root_uid=root_uid),
+        "metadata": workload_metadata(spec, root_uid=root_uid),
         "spec": {
             "completionMode": "Indexed",
             "completions": nodes(spec),
@@ -236,12 +234,15 @@ def job_manifest(
             "podReplacementPolicy": "Failed",
             **_failure_policy(spec),
             "template": {
-                "metadata": {"labels": _labels(spec)},
-                "spec": pod_spec(
+                "metadata": {"labels": workload_labels(spec)},
+                "spec": with_driver(
                     spec,
-                    archive_digest=archive_digest,
-                    sealed_paths=sealed_paths,
-                    gpu_labels=gpu_labels or (spec.resources.gpus.kind,),
+                    pod_spec(
+                        spec,
+                        archive_digest=archive_digest,
+                        sealed_paths=sealed_paths,
+                        gpu_labels=gpu_labels or (spec.resources.gpus.kind,),
+                    ),
                 ),
             },
         },
@@ -268,23 +269,6 @@ def _failure_policy(spec: WorkloadSpec) -> JsonObject:
 def nodes(_spec: WorkloadSpec) -> int:
     """How many pods. One until a spec can ask for more; all of this module follows from it."""
     return 1
-
-
-def _metadata(spec: WorkloadSpec, *, root_uid: str = "") -> JsonObject:
-    name = object_name(spec.id)
-    metadata: JsonObject = {"name": name, "labels": _labels(spec)}
-    if root_uid:
-        owner: JsonObject = {"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": root_uid}
-        metadata["ownerReferences"] = [owner]
-    return metadata
-
-
-def _labels(spec: WorkloadSpec) -> JsonObject:
-    labels: JsonObject = {ID_LABEL: spec.id, KIND_LABEL: spec.kind.value}
-    for name, value in ((OWNER_LABEL, spec.owner), (NAME_LABEL, spec.name)):
-        if _LABEL_VALUE.fullmatch(value):
-            labels[name] = value
-    return labels
 
 
 def _base64(content: bytes) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from gpu_workbench.core.spec import LABEL_PREFIX, OBJECT_PREFIX
+import re
+
+from gpu_workbench.core.spec import LABEL_PREFIX, OBJECT_PREFIX, WorkloadSpec
+from gpu_workbench.core.wire import JsonObject
 
 ID_LABEL = LABEL_PREFIX + "id"
 KIND_LABEL = LABEL_PREFIX + "kind"
@@ -33,6 +36,8 @@ STORE = "/gwb-store"
 SETTINGS = "/etc/gpu-workbench"
 ARCHIVE_FOLDER = "/opt/gpu-workbench"
 
+_LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
 
 def object_name(workload_id: str) -> str:
     """The name of everything that belongs to a workload."""
@@ -47,3 +52,27 @@ def archive_name(digest: str) -> str:
 def selector(workload_id: str) -> str:
     """The label selector of a workload's objects."""
     return f"{ID_LABEL}={workload_id}"
+
+
+def workload_metadata(spec: WorkloadSpec, *, root_uid: str = "") -> JsonObject:
+    """Name, labels and owner of an object of the workload.
+
+    Args:
+        spec: Of the workload.
+        root_uid: Uid of the root, which owns it; empty for the root itself.
+    """
+    name = object_name(spec.id)
+    metadata: JsonObject = {"name": name, "labels": workload_labels(spec)}
+    if root_uid:
+        owner: JsonObject = {"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": root_uid}
+        metadata["ownerReferences"] = [owner]
+    return metadata
+
+
+def workload_labels(spec: WorkloadSpec) -> JsonObject:
+    """The labels by which every surface finds an object of the workload again."""
+    labels: JsonObject = {ID_LABEL: spec.id, KIND_LABEL: spec.kind.value}
+    for name, value in ((OWNER_LABEL, spec.owner), (NAME_LABEL, spec.name)):
+        if _LABEL_VALUE.fullmatch(value):
+            labels[name] = value
+    return labels

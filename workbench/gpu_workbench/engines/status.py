@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from gpu_workbench.core.explain.case import terminated
 from gpu_workbench.core.model import Kind, Phase
 from gpu_workbench.core.objects import at, condition, label, member, members, number, text, uid_of
 from gpu_workbench.core.wire import JsonObject
+from gpu_workbench.engines.dask import is_worker
 from gpu_workbench.engines.names import CONTAINER, ENDED_ANNOTATION, INDEX_LABEL, RECORD_KEY
 
 DISRUPTION = "DisruptionTarget"
@@ -15,7 +17,7 @@ DISRUPTION = "DisruptionTarget"
 
 def head_pod(pods: Sequence[JsonObject]) -> JsonObject | None:
     """The pod of rank 0; of several, the one that is not being replaced, else the newest."""
-    heads = [pod for pod in pods if label(pod, INDEX_LABEL) in ("", "0")]
+    heads = [pod for pod in pods if label(pod, INDEX_LABEL) in ("", "0") and not is_worker(pod)]
     alive = [pod for pod in heads if not _pod_over(pod) and not at(pod, "metadata", "deletionTimestamp")]
     return max(alive or heads, key=lambda pod: text(pod, "metadata", "creationTimestamp"), default=None)
 
@@ -44,7 +46,7 @@ def _tells_of_start(event: JsonObject, pod: JsonObject) -> bool:
 
 def record_of(head: JsonObject | None) -> JsonObject | None:
     """The terminal record that the head agent left in its termination message."""
-    return parse_record(text(_container(head), "state", "terminated", "message")) if head else None
+    return parse_record(_message(head)) if head else None
 
 
 def tail_of(head: JsonObject | None) -> str:
@@ -85,7 +87,7 @@ def phase_of(
     Args:
         kind: Of the workload; the pod of a job may be replaced, a session ends with its pod.
         root: Its root ConfigMap; ``None`` when it has been forgotten.
-        job: Its Job; ``None`` before it is there and after it was released.
+        job: Its Job, or its DaskCluster; ``None`` before it is there and after it was released.
         head: The head's pod, as :func:`head_pod` finds it.
     """
     if job is None:
@@ -98,6 +100,8 @@ def phase_of(
         return Phase.QUEUED
     if head is None:
         return Phase.PENDING
+    if kind is Kind.DASK and _pod_over(head):  # its Deployment starts it again
+        return Phase.STARTING
     if _pod_over(head):  # the Job controller will say the same, a moment later
         return (
             Phase.STARTING if kind is Kind.JOB and _will_be_replaced(head) else _ended_phase(kind, job, head)
@@ -156,7 +160,7 @@ def _will_be_replaced(pod: JsonObject) -> bool:
 
 
 def _message(pod: JsonObject) -> str:
-    return text(_container(pod), "state", "terminated", "message")
+    return text(terminated(_container(pod)), "message")
 
 
 def _pod_over(pod: JsonObject) -> bool:

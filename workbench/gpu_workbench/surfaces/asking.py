@@ -13,9 +13,19 @@ def would_start(spec: WorkloadSpec, *, backend: str) -> str:
     """The sentence. Of variables and secrets it says nothing."""
     namespace = f", namespace {spec.placement.namespace}" if spec.placement.namespace else ""
     where = "this machine" if backend == "local" else f"the cluster{namespace}"
-    what = "a detached run" if spec.kind is Kind.JOB else "a session"
+    what = {Kind.JOB: "a detached run", Kind.DASK: "a Dask cluster"}.get(spec.kind, "a session")
     name = f" {spec.name!r}" if spec.name else ""
-    return f"Would start {what}{name} on {where}: {', '.join(_resources(spec))}"
+    return f"Would start {what}{name} on {where}: {_workers(spec)}{', '.join(_resources(spec))}"
+
+
+def _workers(spec: WorkloadSpec) -> str:
+    """How many of what follows, of a Dask cluster."""
+    if spec.dask is None:
+        return ""
+    groups = [f"{name} {count}" for name, count in spec.dask.groups.items()]
+    beside = f" (and {', '.join(groups)} without GPUs)" if groups else ""
+    one = spec.dask.n_workers == 1
+    return f"{spec.dask.n_workers} worker{'' if one else 's'}{beside} with {'' if one else 'each '}"
 
 
 def _resources(spec: WorkloadSpec) -> Iterable[str]:

@@ -26,6 +26,11 @@ class CommandFlags(CellFlags):
 
     Args:
         tail: Count of lines; ``None`` for all.
+        n_workers: Workers of a Dask cluster; ``None`` where that was not said.
+        nthreads: Threads of each.
+        group: Further worker groups, each with its number of workers.
+        adapt: The least and the most workers; ``None`` where their number is fixed.
+        as_: Name of the variable for the client.
     """
 
     all: bool = False
@@ -34,6 +39,11 @@ class CommandFlags(CellFlags):
     force: bool = False
     role: bool = False
     save: bool = False
+    n_workers: int | None = None
+    nthreads: int | None = None
+    group: tuple[tuple[str, int], ...] = ()
+    adapt: tuple[int, int] | None = None
+    as_: str = ""
 
 
 @dataclass(frozen=True)

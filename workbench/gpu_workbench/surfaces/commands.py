@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from gpu_workbench.surfaces import readers
 from gpu_workbench.surfaces.flags import (
+    DASK_FLAGS,
     DETACH_FLAG,
     DRY_RUN_FLAGS,
     RUN_NAME_FLAG,
@@ -93,6 +94,13 @@ _USE_FLAGS = tuple(
     for flag in (*TARGET_FLAGS, *WORKLOAD_FLAGS)
     if flag.name in ("--context", "--namespace", "--profile")
 )
+_DASK_WORKLOAD_FLAGS = tuple(
+    flag._replace(help="Time without a task after which the cluster is ended.")
+    if flag.name == "--idle-limit"
+    else flag
+    for flag in WORKLOAD_FLAGS
+    if flag.name != "--time-limit"
+)
 _RUN_FLAGS = tuple(flag for flag in WORKLOAD_FLAGS if flag.name != "--idle-limit")
 
 COMMANDS: tuple[CommandSpec, ...] = (
@@ -102,6 +110,17 @@ COMMANDS: tuple[CommandSpec, ...] = (
         "Starts or queues a session and returns at once; the kernel stays free while it waits.",
         ("start --gpus h200:8", "start --profile h200 --session training --idle-limit 2h"),
         flags=(*WORKLOAD_FLAGS, SESSION_FLAG, *DRY_RUN_FLAGS, *TARGET_FLAGS),
+    ),
+    CommandSpec(
+        "dask",
+        "Starts a Dask cluster, or finds the one of that name, and binds a connected client.",
+        (
+            "dask --n-workers 4 --gpus 1",
+            "dask --name etl --gpus 0 --cpus 2 --memory 8Gi --nthreads 2 --adapt 0:8",
+            "dask --n-workers 2 --gpus 1 --group cpu=4 --as gpu_client",
+        ),
+        flags=(*_DASK_WORKLOAD_FLAGS, *DASK_FLAGS, *DRY_RUN_FLAGS, *TARGET_FLAGS),
+        detail="It lives on without this notebook: %gpu attach NAME connects to it from any other, %gpu stop NAME ends it.",
     ),
     CommandSpec(
         "ls",

@@ -10,9 +10,12 @@ from gpu_workbench.core.errors import UsageError
 from gpu_workbench.core.quantities import Gpus, show_bytes
 from gpu_workbench.core.spec import Volume
 from gpu_workbench.surfaces.asking import would_start
+from gpu_workbench.surfaces.command_lines import CommandFlags
+from gpu_workbench.surfaces.commands import MAGIC, commands_of
 from gpu_workbench.surfaces.flags import GPU_CELL, CellFlags
+from gpu_workbench.surfaces.lines import Flag
 
-_OF_THE_LINE = ("dry_run", "form", "help", "detach", "session")
+_OF_THE_LINE = ("dry_run", "form", "help", "detach", "session", "dask", "as_")
 _OF_THE_RUN = ("out", "in_", "no_in", "name")
 _FILES_SHOWN = 5
 
@@ -86,6 +89,12 @@ def python(flags: CellFlags, *, cell: str | None = None, script: tuple[str, ...]
     return f"{call}session.run({_listed([_literal(cell)], run)})\n"
 
 
+def python_dask(flags: CommandFlags) -> str:
+    """The same as a call, of a Dask cluster."""
+    given = _arguments(flags, table=commands_of(MAGIC)["dask"].flags, default=CommandFlags())
+    return f"import gpu_workbench as gw\n\ncluster = gw.dask({_listed([], given)})"
+
+
 def _listed(first: list[str], named: dict[str, object]) -> str:
     return ", ".join([*first, *(f"{key}={value!r}" for key, value in named.items())])
 
@@ -97,11 +106,15 @@ def _literal(cell: str) -> str:
     return f'"""\n{text}\n"""'
 
 
-def _arguments(flags: CellFlags) -> dict[str, object]:
+_NO_FLAGS = CellFlags()
+
+
+def _arguments(
+    flags: CellFlags, *, table: tuple[Flag, ...] = GPU_CELL, default: CellFlags = _NO_FLAGS
+) -> dict[str, object]:
     """The flags that were given, as the keyword arguments that read the same."""
-    default = CellFlags()
     found = {}
-    for flag in GPU_CELL:
+    for flag in table:
         value: Any = getattr(flags, flag.key, None)
         if flag.key in _OF_THE_LINE or value == getattr(default, flag.key):
             continue
@@ -112,8 +125,10 @@ def _arguments(flags: CellFlags) -> dict[str, object]:
 def _argument(key: str, value: Any) -> object:
     if isinstance(value, Gpus):
         return value.count if not value.kind else str(value)
-    if key == "env":
+    if key in ("env", "group"):
         return dict(value)
+    if key == "adapt":
+        return f"{value[0]}:{value[1]}"
     if key in ("time_limit", "idle_limit"):
         return f"{value:g}s"
     if isinstance(value, tuple):

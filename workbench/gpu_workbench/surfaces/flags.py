@@ -7,7 +7,7 @@ before the line comes here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -147,6 +147,53 @@ DRY_RUN_FLAGS = (
 
 RUN_NAME_FLAG = Flag("--name", "What this run is called.", "--name baseline", "NAME", readers.object_name)
 
+DASK_FLAG = Flag(
+    "--dask",
+    "Runs the cell beside the scheduler of a Dask cluster, in a session of its own whose client is connected.",
+    "--dask etl",
+    "NAME",
+    readers.object_name,
+    completes="run",
+)
+
+DASK_FLAGS = (
+    Flag(
+        "--n-workers",
+        "Workers, each with the GPUs, CPUs and memory of this line; of a cluster that is there, from now on.",
+        "--n-workers 4",
+        "N",
+        readers.count,
+        field="dask.n_workers",
+    ),
+    Flag("--nthreads", "Threads of each worker.", "--nthreads 2", "N", readers.count, field="dask.threads"),
+    Flag(
+        "--group",
+        "A further group of workers, without GPUs; tasks ask for it by resources={name: 1}. May be repeated.",
+        "--group cpu=4",
+        "NAME=N",
+        readers.worker_group,
+        field="dask.groups",
+        many=True,
+    ),
+    Flag(
+        "--adapt",
+        "Lets the number of workers follow the tasks there are, between two bounds.",
+        "--adapt 0:8",
+        "MIN:MAX",
+        readers.bounds,
+    ),
+    Flag("--name", "What the cluster is called.", "--name etl", "NAME", readers.object_name),
+    Flag(
+        "--as",
+        "Binds the client to this name, and the cluster to NAME_cluster; without it client and cluster.",
+        "--as etl",
+        "NAME",
+        readers.name,
+        attribute="as_",
+    ),
+)
+"""The flags of ``%gpu dask`` alone; Dask's own words where it has some."""
+
 DETACH_FLAG = Flag(
     "--detach",
     "Seals it as a run of its own that needs neither this kernel nor this machine; %gpu attach finds it again.",
@@ -175,6 +222,7 @@ CELL_FLAGS = (
     SESSION_FLAG,
     RUN_NAME_FLAG,
     DETACH_FLAG,
+    DASK_FLAG,
     *DRY_RUN_FLAGS,
 )
 
@@ -211,6 +259,7 @@ class CellFlags:
     session: str = ""
     name: str = ""
     detach: bool = False
+    dask: str = ""
     dry_run: bool = False
     form: str = ""
     backend: str = ""
@@ -249,7 +298,23 @@ def cell_flags(given: Mapping[str, object]) -> CellFlags:
     Raises:
         FlagError: as :func:`parse_cell_line`.
     """
-    by_key = {flag.key: flag for flag in GPU_CELL}
+    values, _ = read_flags(as_words(given, GPU_CELL), GPU_CELL, place="It")
+    flags = CellFlags(**values)
+    check(flags)
+    return flags
+
+
+def as_words(given: Mapping[str, object], table: Sequence[Flag]) -> list[str]:
+    """Keyword arguments as the words of a line.
+
+    Args:
+        given: By key of the flag; what is ``None`` was not given.
+        table: The flags there are.
+
+    Raises:
+        FlagError: there is no such argument.
+    """
+    by_key = {flag.key: flag for flag in table}
     words: list[str] = []
     for key, value in given.items():
         if key not in by_key:
@@ -258,10 +323,7 @@ def cell_flags(given: Mapping[str, object]) -> CellFlags:
                 fix=did_you_mean(key, by_key, otherwise=f"Known are {', '.join(sorted(by_key))}"),
             )
         words += _as_words(by_key[key], value)
-    values, _ = read_flags(words, GPU_CELL, place="It")
-    flags = CellFlags(**values)
-    check(flags)
-    return flags
+    return words
 
 
 def _as_words(flag: Flag, value: object) -> list[str]:
@@ -279,6 +341,8 @@ def _as_words(flag: Flag, value: object) -> list[str]:
 CONFLICTS = (
     ("in_", "no_in", "--in names what to send, --no-in sends nothing"),
     ("detach", "session", "a detached run is a place of its own and lives in no session"),
+    ("dask", "session", "the cell runs in the session that drives the cluster"),
+    ("dask", "detach", "it runs in a session beside the scheduler, which ends with the cluster"),
     ("detach", "idle_limit", "a detached run ends with its cell and is never idle; --time-limit bounds it"),
 )
 

@@ -51,6 +51,7 @@ class Here:
         used: Settings that ``%gpu use`` made in this kernel.
         twins: Of which differing copies the user was told.
         installed: Backend and session to what pip was asked to install there.
+        clusters: The Dask clusters that this process is connected to, by id.
     """
 
     namespace: dict[str, Any]
@@ -58,6 +59,7 @@ class Here:
     portal: Portal = portal
     twins: Twins = field(default_factory=Twins)
     installed: dict[tuple[str, str], Installed] = field(default_factory=dict)
+    clusters: dict[str, Any] = field(default_factory=dict)
     _shared_profiles: SharedProfiles = field(default_factory=SharedProfiles)
     _workbenches: dict[tuple[str, ...], Workbench] = field(default_factory=dict)
     _understood: tuple[tuple[object, ...], Request] | None = None

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Iterable
 
 from gpu_workbench.app.subscriptions import Subscription
-from gpu_workbench.core.explain import explain
+from gpu_workbench.core.explain import explain, explain_workers
 from gpu_workbench.core.facts import Explanation
+from gpu_workbench.core.model import Kind
 from gpu_workbench.surfaces.view.model import Published, Snapshot
 from gpu_workbench.surfaces.view.snapshot import NOTHING_PUBLISHED, snapshot
-from gpu_workbench.surfaces.where import where_of
+from gpu_workbench.surfaces.where import where_of, workers_asked
 
 SETTLE = 2.0
 """Seconds that a first look at a workload may take."""
@@ -50,6 +51,7 @@ def snapshot_of(
     workload = subscription.workload
     if workload.phase != subscription.phase:
         workload = replace(workload, phase=subscription.phase)
+    wanted, waiting = workers_of(subscription)
     return snapshot(
         workload,
         run or subscription.last_run,
@@ -57,4 +59,17 @@ def snapshot_of(
         explanation=explanation_of(subscription),
         saved=saved,
         published=published,
+        workers_wanted=wanted,
+        workers_waiting=waiting,
     )
+
+
+def workers_of(subscription: Subscription) -> tuple[int | None, Explanation | None]:
+    """Of a Dask cluster: how many workers it is to have, where that is known, and why not all of them are there."""
+    spec, facts = subscription.handle.spec, subscription.facts
+    if spec.kind is not Kind.DASK:
+        return None, None
+    if facts is not None and (facts.deployments or facts.pods):
+        wanted, waiting, why = explain_workers(facts, spec=spec)
+        return wanted or None, why if waiting else None
+    return (workers_asked(spec) if subscription.workload.dask is None else None), None

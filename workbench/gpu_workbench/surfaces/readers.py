@@ -73,6 +73,28 @@ def count(text: str) -> int:
     return int(text)
 
 
+def bounds(text: str) -> tuple[int, int]:
+    """``0:8`` as the least and the most."""
+    least, colon, most = text.partition(":")
+    if not (colon and least.isdecimal() and most.isdecimal() and int(least) <= int(most)):
+        raise FlagError(f"{text!r} are no two bounds", fix="Write the least and the most: 0:8")
+    return int(least), int(most)
+
+
+def worker_group(text: str) -> tuple[str, int]:
+    """``cpu=4`` as the name of a worker group and the number of its workers."""
+    from gpu_workbench.core.spec import check_name
+
+    found, equals, number = text.partition("=")
+    if not (equals and number.isdecimal()):
+        raise FlagError(f"{text!r} is no worker group", fix="Write its name and its workers: cpu=4")
+    if found == "default":
+        raise FlagError(
+            "The group 'default' is the first one", fix="--n-workers says how many workers it has"
+        )
+    return check_name(found, what="name of a worker group"), int(number)
+
+
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -89,6 +111,14 @@ def variable(text: str) -> tuple[str, str]:
     if name not in os.environ:
         raise FlagError(f"{name} is not set here", fix=f"Write --env {name}=value")
     return name, os.environ[name]
+
+
+def name(text: str) -> str:
+    """The name of one variable."""
+    found = names(text)
+    if len(found) != 1:
+        raise FlagError(f"{text!r} are several names", fix="Write one")
+    return found[0]
 
 
 def names(text: str) -> tuple[str, ...]:

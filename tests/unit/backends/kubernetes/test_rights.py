@@ -33,6 +33,8 @@ async def test_each_right_is_asked_for_by_its_own_name(client, server):
     missing = await missing_rights(client, namespace="team")
     assert sorted((verb, right.resource) for verb, right in missing) == [
         ("get", "pods/log"),
+        ("watch", "daskclusters"),
+        ("watch", "deployments"),
         ("watch", "events"),
         ("watch", "jobs"),
         ("watch", "pods"),

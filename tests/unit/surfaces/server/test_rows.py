@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from gpu_workbench.core.model import Phase, RunState, Workload
+from gpu_workbench.core.model import Kind, Phase, RunState, Workload
 from gpu_workbench.core.quantities import Gpus
 from gpu_workbench.core.spec import Handle, Resources, WorkloadSpec
-from gpu_workbench.surfaces.server.rows import ENDED_RUNS, GOING_RUNS, Row, row_of
+from gpu_workbench.surfaces.server.rows import ENDED_RUNS, GOING_RUNS, TREND_POINTS, Row, row_of
 from gpu_workbench.surfaces.view.snapshot import snapshot
 from gpu_workbench.surfaces.where import where_of
+from tests.unit.surfaces.view import dask_states
 from tests.unit.surfaces.view.workloads import many_gpus
 
 SPEC = WorkloadSpec(id="a", notebook="n", resources=Resources(gpus=Gpus(8, "H200")))
@@ -19,6 +20,12 @@ SPEC = WorkloadSpec(id="a", notebook="n", resources=Resources(gpus=Gpus(8, "H200
 def row(workload: Workload, *, backend: str = "kubernetes") -> Row:
     handle = Handle(spec=SPEC, backend=backend, started=0.0)
     found = snapshot(workload, None, where=where_of(handle, workload), saved="full")
+    return row_of(handle, workload, found, root=Path("/"), recorded=False)
+
+
+def dask_row(workload: Workload, *, gpus: int = 1, backend: str = "kubernetes") -> Row:
+    handle = dask_states.handle_of(4, gpus, backend=backend)
+    found = dask_states.shown(workload, handle=handle)
     return row_of(handle, workload, found, root=Path("/"), recorded=False)
 
 
@@ -65,3 +72,36 @@ def test_the_sparkline_is_the_mean_and_a_gap_where_nothing_is_known() -> None:
     assert shown
     assert all(value is None or 0 <= value <= 100 for value in shown)
     assert row(Workload(id="a", phase=Phase.RUNNING)).trend == ()
+
+
+def test_a_dask_cluster_tells_its_tasks_its_workers_and_their_gpus() -> None:
+    workers = [dask_states.gpu_worker(n) for n in range(3)]
+    found = dask_row(
+        dask_states.cluster(dask_states.computing(workers), points=dask_states.past(utilisation=47))
+    )
+    assert (found.kind, found.name, found.word, found.gpus) == (
+        Kind.DASK,
+        "etl",
+        "Running",
+        "3 workers × 1 H200",
+    )
+    assert found.progress is not None
+    assert (found.progress.done, found.progress.total, found.progress.unit) == (1204, 9600, "tasks")
+    assert (found.gpu_count, found.busy) == (3, 48.0)
+    assert len(found.trend) == TREND_POINTS
+    assert all(value is not None and 40 < value < 55 for value in found.trend)
+
+
+def test_without_gpus_its_sparkline_is_of_its_threads() -> None:
+    work = dask_states.cluster(
+        dask_states.computing([dask_states.cpu_worker(0)]), points=dask_states.past(busy=0.5)
+    )
+    found = dask_row(work, gpus=0)
+    assert (found.gpu_count, found.busy) == (0, None)
+    assert all(value is not None and 40 < value < 60 for value in found.trend)
+
+
+def test_before_a_dask_cluster_has_workers_its_gpus_are_those_it_waits_for() -> None:
+    assert dask_row(dask_states.cluster(None)).gpu_count == 4
+    assert dask_row(dask_states.cluster(None), backend="local").gpu_count == 0
+    assert dask_row(dask_states.cluster(dask_states.computing([]))).gpu_count == 0

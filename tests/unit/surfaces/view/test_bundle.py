@@ -14,10 +14,11 @@ from gpu_workbench.core.model import Phase
 from gpu_workbench.core.spec import MIME_TYPE
 from gpu_workbench.surfaces.view import RunView, Snapshot, bundle, snapshot
 from gpu_workbench.surfaces.view.png import png
+from tests.unit.surfaces.view.dask_states import dask_states
 from tests.unit.surfaces.view.states import states
 from tests.unit.surfaces.view.workloads import CLUSTER, TQDM, ended, rank, running, session
 
-BY_TITLE = {state.title: state.found for state in states()}
+BY_TITLE = {state.title: state.found for state in [*states(), *dask_states()]}
 
 
 class Notebook:

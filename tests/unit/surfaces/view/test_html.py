@@ -10,15 +10,16 @@ from html.parser import HTMLParser
 import pytest
 
 from gpu_workbench.core.facts import Explanation
-from gpu_workbench.core.model import GpuDevice, Phase
+from gpu_workbench.core.model import DaskState, DaskWorker, GpuDevice, Phase
 from gpu_workbench.surfaces import view
 from gpu_workbench.surfaces.view import Where, html, snapshot
 from gpu_workbench.surfaces.view.style import BETWEEN, DARK, LIGHT
+from tests.unit.surfaces.view import dask_states
 from tests.unit.surfaces.view.hostile import CORPUS
 from tests.unit.surfaces.view.states import infested, name_rows, states
 from tests.unit.surfaces.view.workloads import CLUSTER, gpu, many_gpus, rank, running, session
 
-ALL = states()
+ALL = [*states(), *dask_states.dask_states()]
 ELEMENTS = {
     "div",
     "span",
@@ -75,13 +76,25 @@ def test_nothing_of_the_users_becomes_markup(poison, phase):
     assert not seen.open
 
 
+@pytest.mark.parametrize(("poison", "phase"), list(itertools.product(CORPUS, Phase)))
+def test_nothing_of_a_dask_clusters_users_becomes_markup(poison, phase):
+    found = dask_states.infested(poison, phase)
+    for written in (html(found), view.ls([found]).html, view.why(found, None).html):
+        seen = Seen(written)
+        assert seen.elements <= ELEMENTS
+        assert seen.attributes <= ATTRIBUTES
+        assert not seen.open
+
+
 @pytest.mark.parametrize("poison", CORPUS)
 def test_nothing_of_the_users_becomes_markup_in_tables(poison):
     found = infested(poison, Phase.RUNNING)
     why = Explanation(code=poison, sentence=poison, fix=poison, source=poison)
     names = [view.NameRow(poison, poison, poison, 1, poison, poison, poison)]
     work = session(running(), rank(0, replace(gpu(0, throttle=(poison,)), device=GpuDevice(0, poison))))
-    for rendered in (view.ls([found]), view.why(found, why), view.names(names), view.top(work)):
+    dask = dask_states.cluster(DaskState(workers=(DaskWorker(name=poison, status=poison),) * 2))
+    shown = (view.ls([found]), view.why(found, why), view.names(names), view.top(work), view.top(dask))
+    for rendered in shown:
         seen = Seen(rendered.html)
         assert seen.elements <= ELEMENTS
         assert seen.attributes <= ATTRIBUTES
@@ -170,3 +183,19 @@ def test_code_in_a_hint_is_shown_as_code_and_stays_text() -> None:
     run = running()
     found = snapshot(session(replace(run, phase=Phase.QUEUED)), run.id, where=CLUSTER, explanation=why)
     assert 'Ask with <code class="gwb-code">--gpus &lt;b&gt;</code>, or wait' in html(found)
+
+
+def test_a_dask_clusters_bar_says_its_parts_in_words() -> None:
+    found = next(state.found for state in ALL if state.title == "Dask, tasks failed and workers lost")
+    bar = re.search(r'<span class="gwb-tasks"[^>]*aria-label="([^"]*)".*?</span></span>', html(found))
+    assert bar
+    assert bar[1] == "4,810 of 9,600 tasks done, 28 running, 4,550 waiting, 212 failed"
+    widths = [float(width) for width in re.findall(r"width:([\d.]+)%", bar[0])]
+    assert widths == [50.10, 0.29, 2.21]
+
+
+def test_of_many_dask_workers_those_in_sight_are_those_that_stand_apart() -> None:
+    found = next(state.found for state in ALL if state.title == "Dask, 200 workers")
+    before, _, folded = html(found).partition("<details>")
+    assert before.count("<tr>") == 1 + 3
+    assert folded.count("<tr>") == 1 + 24 + 1 + 4  # a head, some, the others together, and functions

@@ -28,8 +28,8 @@ from gpu_workbench.core.model import (
     Workload,
 )
 from gpu_workbench.surfaces.view import Published, Snapshot, Where, html, snapshot, text, worth_showing
+from gpu_workbench.surfaces.view.fitting import size
 from gpu_workbench.surfaces.view.model import LIMIT
-from gpu_workbench.surfaces.view.snapshot import size
 from tests.unit.surfaces.view.states import states
 from tests.unit.surfaces.view.workloads import (
     CLUSTER,

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gpu_workbench.agent.inkernel import text_progress
+from gpu_workbench.agent.inkernel import dask_client, text_progress
 from gpu_workbench.agent.inkernel.become import end_with_the_agent
 from gpu_workbench.agent.inkernel.cells import kernel_class
 from gpu_workbench.agent.inkernel.outputs import keep_every_message, stream_class
@@ -39,6 +39,7 @@ def main(connection_file: str, values_socket: str) -> None:
     del sys.modules["debugpy"]  # the user's own code may have it
     app.shell.history_manager.enabled = False  # the notebook keeps it; here two cells may have one number
     use_packages()
+    dask_client.install(app.shell)
     ValuesServer(Path(values_socket), shell=app.shell, names=app.kernel.names).start()
     app.start()
 

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import logging
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from gpu_workbench.backends.channel import Channel
 from gpu_workbench.backends.checks import Check
+from gpu_workbench.backends.dask import SchedulerAddress
 from gpu_workbench.backends.kept import Kept
-from gpu_workbench.backends.kubernetes import capacity
+from gpu_workbench.backends.kubernetes import capacity, clusters
 from gpu_workbench.backends.kubernetes.access import Access, load_access
 from gpu_workbench.backends.kubernetes.checks import examine
 from gpu_workbench.backends.kubernetes.children import create_children, remove_children
 from gpu_workbench.backends.kubernetes.client import ApiClient
+from gpu_workbench.backends.kubernetes.clusters import Schedulers
 from gpu_workbench.backends.kubernetes.reach import PodConnector, Reach
 from gpu_workbench.backends.kubernetes.resources import CONFIG_MAPS, JOBS, PODS, SECRETS, SELF_REVIEWS
 from gpu_workbench.backends.kubernetes.rights import role_yaml
 from gpu_workbench.backends.kubernetes.roots import Roots, seconds
-from gpu_workbench.backends.kubernetes.secrets import UserSecrets
+from gpu_workbench.backends.kubernetes.secrets import UserSecrets, secret_text
 from gpu_workbench.backends.kubernetes.storekeeper import Storekeeper
 from gpu_workbench.backends.kubernetes.stores import ClaimFiles, StoredRun, StoreFiles, UrlFiles
 from gpu_workbench.backends.kubernetes.watching import Watching
@@ -120,6 +122,7 @@ class KubernetesBackend:
                 timeout, patience = self._limits
                 self._client = ApiClient(self._access, timeout=timeout, patience=patience)
                 self._watching = Watching(self._client)
+                self._schedulers = Schedulers(self._client, reach=self._chosen_reach())
             return self._client
 
     async def profiles(self) -> tuple[str, str]:
@@ -303,8 +306,8 @@ class KubernetesBackend:
             ) from None
         return Channel(
             connect=connector,
-            token=_secret_text(secret, TOKEN_KEY),
-            certificate=_secret_text(secret, CERTIFICATE_KEY),
+            token=secret_text(secret, TOKEN_KEY),
+            certificate=secret_text(secret, CERTIFICATE_KEY),
         )
 
     async def kept(self, handle: Handle) -> Kept | None:
@@ -314,7 +317,7 @@ class KubernetesBackend:
         client, run_key = await self.connect(), b""
         with suppress(NotFound):
             secret = await client.get(SECRETS, namespace=self._namespace(handle), name=object_name(handle.id))
-            run_key = _secret_text(secret, RUN_KEY_KEY).encode()
+            run_key = secret_text(secret, RUN_KEY_KEY).encode()
         return StoredRun(self._stored(handle.spec), run_key=run_key)
 
     def _stored(self, spec: WorkloadSpec) -> StoreFiles:
@@ -323,6 +326,41 @@ class KubernetesBackend:
         if store.url:
             return UrlFiles(store, spec.id)
         return ClaimFiles(self._storekeeper.channel(spec), spec.id)
+
+    async def scheduler(self, handle: Handle) -> SchedulerAddress:
+        """See :meth:`~gpu_workbench.backends.dask.RunsDask.scheduler`."""
+        await self.connect()
+        return await self._schedulers.address(handle, namespace=self._namespace(handle))
+
+    async def dashboard(self, handle: Handle) -> socket.socket:
+        """See :meth:`~gpu_workbench.backends.dask.RunsDask.dashboard`."""
+        await self.connect()
+        return await self._schedulers.connect_dashboard(handle, namespace=self._namespace(handle))
+
+    async def scale(self, handle: Handle, n_workers: int, *, group: str) -> None:
+        """See :meth:`~gpu_workbench.backends.dask.RunsDask.scale`."""
+        client, namespace = await self.connect(), self._namespace(handle)
+        if n_workers < await clusters.size(client, handle, namespace=namespace, group=group):
+            with suppress(WorkbenchError), closing(await self.open(handle)) as channel:
+                await channel.dask({"shrink": group})  # or the default group is what shrinks
+        await clusters.scale(client, handle, n_workers, namespace=namespace, group=group)
+
+    async def adapt(self, handle: Handle, *, minimum: int, maximum: int) -> None:
+        """See :meth:`~gpu_workbench.backends.dask.RunsDask.adapt`."""
+        client, namespace = await self.connect(), self._namespace(handle)
+        await clusters.adapt(client, handle, namespace=namespace, minimum=minimum, maximum=maximum)
+
+    async def worker_logs(self, handle: Handle) -> dict[str, str]:
+        """See :meth:`~gpu_workbench.backends.dask.RunsDask.worker_logs`."""
+        client, namespace = await self.connect(), self._namespace(handle)
+        pods = (await client.list(PODS, namespace=namespace, labels=selector(handle.id))).items
+        found = {}
+        for pod in pods:
+            with suppress(NotFound):
+                found[name_of(pod)] = await client.logs(
+                    namespace=namespace, pod=name_of(pod), container=CONTAINER
+                )
+        return found
 
     async def examine(self, spec: WorkloadSpec) -> tuple[Check, ...]:
         """See :meth:`~gpu_workbench.backends.checks.Examinable.examine`."""
@@ -364,6 +402,7 @@ class KubernetesBackend:
         for task in self._forgetting:
             task.cancel()
         if self._client is not None:
+            await self._schedulers.close()
             with suppress(WorkbenchError):  # the pods end by themselves
                 await self._storekeeper.close()
             await self._client.close()
@@ -400,7 +439,3 @@ class KubernetesBackend:
         except ProtocolError as error:
             log.warning("ConfigMap %s is left alone: %s", name_of(root), error)
             return None
-
-
-def _secret_text(secret: JsonObject, key: str) -> str:
-    return base64.b64decode(text(secret, "data", key)).decode()

@@ -8,8 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from gpu_workbench.backends.archive import agent_archive, agent_digest
+from gpu_workbench.backends.credentials import make_credentials
 from gpu_workbench.backends.kubernetes.client import ApiClient
-from gpu_workbench.backends.kubernetes.credentials import make_credentials
+from gpu_workbench.backends.kubernetes.clusters import create_cluster, remove_cluster
 from gpu_workbench.backends.kubernetes.resources import (
     CONFIG_MAPS,
     JOBS,
@@ -21,6 +22,7 @@ from gpu_workbench.backends.kubernetes.resources import (
 )
 from gpu_workbench.backends.protocol import Sealed
 from gpu_workbench.core.errors import Conflict, PermissionDenied
+from gpu_workbench.core.model import Kind
 from gpu_workbench.core.objects import label, name_of
 from gpu_workbench.core.spec import Handle, WorkloadSpec
 from gpu_workbench.core.wire import JsonObject
@@ -32,7 +34,7 @@ from gpu_workbench.engines.pod import labels_of_kind, store_of
 async def create_children(
     client: ApiClient, spec: WorkloadSpec, *, root_uid: str, sealed: Sealed, cache: Path | None
 ) -> None:
-    """Create Secret, Service and Job.
+    """Create Secret, Service and Job; of a Dask cluster Secret and DaskCluster.
 
     What the pod mounts is there before the Job: a pod that has to wait for its Secret starts a second later.
 
@@ -50,6 +52,17 @@ async def create_children(
         _gpu_labels(client, spec),
     )
     secret = secret_manifest(spec, root_uid=root_uid, credentials=credentials, sealed=sealed.files)
+    namespace, is_dask = spec.placement.namespace, spec.kind is Kind.DASK
+    service = None if is_dask else service_manifest(spec, root_uid=root_uid)
+    await asyncio.gather(
+        _ensure(client, CONFIG_MAPS, archive_manifest(content, agent_digest()), namespace),
+        _ensure(client, SECRETS, secret, namespace),
+        *([_ensure(client, SERVICES, service, namespace)] if service else []),
+    )
+    if is_dask:
+        return await create_cluster(
+            client, spec, root_uid=root_uid, archive_digest=agent_digest(), gpu_labels=gpu_labels
+        )
     job = job_manifest(
         spec,
         root_uid=root_uid,
@@ -57,13 +70,7 @@ async def create_children(
         sealed_paths=tuple(sealed.files),
         gpu_labels=gpu_labels,
     )
-    namespace = spec.placement.namespace
-    await asyncio.gather(
-        _ensure(client, CONFIG_MAPS, archive_manifest(content, agent_digest()), namespace),
-        _ensure(client, SECRETS, secret, namespace),
-        _ensure(client, SERVICES, service_manifest(spec, root_uid=root_uid), namespace),
-    )
-    await _ensure(client, JOBS, job, namespace)
+    return await _ensure(client, JOBS, job, namespace)
 
 
 async def _gpu_labels(client: ApiClient, spec: WorkloadSpec) -> tuple[str, ...]:
@@ -87,7 +94,9 @@ async def _ensure(client: ApiClient, resource: Resource, body: JsonObject, names
 async def remove_children(
     client: ApiClient, handle: Handle, *, namespace: str, pods: Sequence[JsonObject], force: bool
 ) -> None:
-    """Remove the Job, and with it its pods; the Service; and the Secret, unless something is stored that its key signed.
+    """Remove the Job or the DaskCluster, and with it its pods; the Service; and the Secret, unless it has a use still.
+
+    It has one where something is stored that its key signed.
 
     Args:
         pods: Of the workload.
@@ -97,7 +106,10 @@ async def remove_children(
         BackendError: the cluster refuses, or does not answer.
     """
     name = object_name(handle.id)
-    await client.delete(JOBS, namespace=namespace, name=name)
+    if handle.spec.kind is Kind.DASK:
+        await remove_cluster(client, handle, namespace=namespace)
+    else:
+        await client.delete(JOBS, namespace=namespace, name=name)
     wanted: list[tuple[Resource, str, int | None]] = [(SERVICES, name, None)]
     if not store_of(handle.spec):
         wanted.append((SECRETS, name, None))

@@ -9,9 +9,18 @@ from types import TracebackType
 from gpu_workbench.backends.kubernetes.client import ApiClient
 from gpu_workbench.backends.kubernetes.gathering import Gathering
 from gpu_workbench.backends.kubernetes.mirror import Mirror
-from gpu_workbench.backends.kubernetes.resources import CONFIG_MAPS, EVENTS, JOBS, PODS, Resource
+from gpu_workbench.backends.kubernetes.resources import (
+    CONFIG_MAPS,
+    DASK_CLUSTERS,
+    DEPLOYMENTS,
+    EVENTS,
+    JOBS,
+    PODS,
+    Resource,
+)
 from gpu_workbench.backends.kubernetes.roots import Roots
 from gpu_workbench.core.errors import WorkbenchError
+from gpu_workbench.core.model import Kind
 from gpu_workbench.core.objects import label, text, uid_of
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.engines.names import ID_LABEL, OWNER_LABEL, ROLE_LABEL, ROOT_ROLE
@@ -116,6 +125,8 @@ class Overview:
         self.jobs = Groups(client, JOBS, labels=owned, **by_id)  # type: ignore[arg-type]
         self.pods = Groups(client, PODS, labels=owned, **by_id)  # type: ignore[arg-type]
         self.events = Groups(client, EVENTS, namespace=namespace, key=_about, gathering=gathering)
+        self.clusters = Groups(client, DASK_CLUSTERS, labels=owned, **by_id)  # type: ignore[arg-type]
+        self.deployments = Groups(client, DEPLOYMENTS, labels=owned, **by_id)  # type: ignore[arg-type]
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.reader = Roots(client, namespace)
         """Reads one root."""
@@ -133,17 +144,23 @@ class Overview:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        for groups in (self.roots, self.jobs, self.pods, self.events):
+        for groups in (self.roots, self.jobs, self.pods, self.events, self.clusters, self.deployments):
             groups.changed(None)  # whoever looks sees that it is closed
 
-    def source(self, workload_id: str, changed: Listener) -> SharedSource:
+    def source(self, workload_id: str, changed: Listener, *, kind: Kind) -> SharedSource:
         """One workload's objects."""
-        return SharedSource(self, workload_id, changed)
+        if kind is Kind.DASK:  # most have none, and many clusters do not even know the word
+            self._watch_too("clusters", self.clusters)
+            self._watch_too("deployments", self.deployments)
+        return SharedSource(self, workload_id, changed, kind=kind)
 
     def watch_events(self) -> None:
         """Watch the namespace's events too, from the first workload on that waits."""
-        if "events" not in self._tasks and not self.closed:
-            self._run("events", self.events)
+        self._watch_too("events", self.events)
+
+    def _watch_too(self, name: str, groups: Groups) -> None:
+        if name not in self._tasks and not self.closed:
+            self._run(name, groups)
 
     def check(self) -> None:
         """See :meth:`~gpu_workbench.backends.kubernetes.sources.Source.check`."""
@@ -183,15 +200,20 @@ class SharedSeen:
 class SharedSource:
     """One workload's objects in an :class:`Overview`; a :class:`~gpu_workbench.backends.kubernetes.sources.Source`."""
 
-    def __init__(self, overview: Overview, workload_id: str, changed: Listener) -> None:
+    def __init__(self, overview: Overview, workload_id: str, changed: Listener, *, kind: Kind) -> None:
         self._overview = overview
         self._id = workload_id
         self._changed = changed
         self._watched: frozenset[str] = frozenset()
         self._named: dict[str, None] = {}
-        self.jobs = SharedSeen(overview.jobs, workload_id)
+        is_dask = kind is Kind.DASK
+        holders = overview.clusters if is_dask else overview.jobs
+        self.jobs = SharedSeen(holders, workload_id)
         self.pods = SharedSeen(overview.pods, workload_id)
-        for groups in (overview.roots, overview.jobs, overview.pods):
+        self.deployments = SharedSeen(overview.deployments, workload_id) if is_dask else None
+        self._needed = (overview.roots, holders, overview.pods)
+        self._listened = (*self._needed, *([overview.deployments] if is_dask else []))
+        for groups in self._listened:
             groups.listen(workload_id, changed)
 
     @property
@@ -202,8 +224,7 @@ class SharedSource:
     @property
     def known(self) -> bool:
         """See :class:`~gpu_workbench.backends.kubernetes.sources.Source`."""
-        shared = (self._overview.roots, self._overview.jobs, self._overview.pods)
-        return all(groups.mirror.synced or groups.mirror.error for groups in shared)
+        return all(groups.mirror.synced or groups.mirror.error for groups in self._needed)
 
     async def root(self) -> JsonObject | None:
         """Its root, read anew where it decides: the watch of roots may lag behind that of Jobs."""
@@ -235,7 +256,7 @@ class SharedSource:
     async def close(self) -> None:
         """Listen no longer; the watches go on for the others."""
         self.follow_events(())
-        for groups in (self._overview.roots, self._overview.jobs, self._overview.pods):
+        for groups in self._listened:
             groups.leave(self._id, self._changed)
 
 

@@ -39,20 +39,31 @@ async def connect_forwarded(client: ApiClient, *, namespace: str, pod: str, port
         NotFound, PermissionDenied, Unreachable: the API server or the node does not open the way. That nothing listens on
             the port is seen later: the socket ends.
     """
-    path = PODS.path(namespace=namespace, name=pod, sub="portforward") + f"?ports={port}"
-    call = Call("get", "pods/portforward", namespace, pod)
-    websocket = await client.websocket(path, call=call, protocols=(PROTOCOL,))
+    websocket = await open_forward(client, namespace=namespace, pod=pod, port=port)
     ours, theirs = socket.socketpair()
     for end in (ours, theirs):
         end.setblocking(False)
-    task = asyncio.create_task(_relay(websocket, theirs), name=f"port-forward {pod}:{port}")
+    task = asyncio.create_task(relay(websocket, theirs), name=f"port-forward {pod}:{port}")
     _running.add(task)
     task.add_done_callback(_running.discard)
     return ours
 
 
-async def _relay(websocket: aiohttp.ClientWebSocketResponse[bool], end: socket.socket) -> None:
-    """Copy both ways until one of them is over."""
+async def open_forward(
+    client: ApiClient, *, namespace: str, pod: str, port: int
+) -> aiohttp.ClientWebSocketResponse[bool]:
+    """Open the WebSocket of one connection to ``port`` of a pod, for :func:`relay`.
+
+    Raises:
+        NotFound, PermissionDenied, Unreachable: as :func:`connect_forwarded`.
+    """
+    path = PODS.path(namespace=namespace, name=pod, sub="portforward") + f"?ports={port}"
+    call = Call("get", "pods/portforward", namespace, pod)
+    return await client.websocket(path, call=call, protocols=(PROTOCOL,))
+
+
+async def relay(websocket: aiohttp.ClientWebSocketResponse[bool], end: socket.socket) -> None:
+    """Copy both ways until one of them is over, then close both."""
     directions = (
         asyncio.create_task(_to_pod(websocket, end)),
         asyncio.create_task(_from_pod(websocket, end)),

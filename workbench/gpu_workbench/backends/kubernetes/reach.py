@@ -8,7 +8,7 @@ import logging
 import socket
 
 from gpu_workbench.backends.kubernetes.client import ApiClient
-from gpu_workbench.backends.kubernetes.portforward import connect_forwarded
+from gpu_workbench.backends.kubernetes.portforward import connect_forwarded, open_forward, relay
 from gpu_workbench.backends.kubernetes.resources import PODS
 from gpu_workbench.core.errors import BackendError, Unreachable
 from gpu_workbench.core.objects import name_of, text
@@ -32,13 +32,30 @@ class Reach(str, enum.Enum):
 
 
 class PodConnector:
-    """Makes connections to the head agent of one workload; to the new pod when a job's pod was replaced."""
+    """Makes connections to the head pod of one workload; to the new one when it was replaced.
 
-    def __init__(self, client: ApiClient, *, namespace: str, workload_id: str, reach: Reach) -> None:
+    Args:
+        client: Whom to ask.
+        namespace: Where the workload lives.
+        workload_id: Which.
+        reach: How its pod is reached.
+        port: Of the pod; the agent's by default.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        *,
+        namespace: str,
+        workload_id: str,
+        reach: Reach,
+        port: int = DEFAULT_PORT,
+    ) -> None:
         self._client = client
         self._namespace = namespace
         self._id = workload_id
         self._reach = reach
+        self._port = port
         self._pod: JsonObject | None = None
 
     async def __call__(self) -> socket.socket:
@@ -58,6 +75,23 @@ class PodConnector:
         connection = await self._connect(pod)
         self._pod = pod
         return connection
+
+    async def forward(self, end: socket.socket) -> None:
+        """Copy between a connected, non-blocking socket and the port, through the API server, until either is closed.
+
+        Raises:
+            Unreachable, PermissionDenied: as a call.
+        """
+        pod = self._pod or await self.find_pod()
+        try:
+            opened = await open_forward(
+                self._client, namespace=self._namespace, pod=name_of(pod), port=self._port
+            )
+        except BackendError:
+            self._pod = None
+            raise
+        self._pod = pod
+        await relay(opened, end)
 
     async def find_pod(self) -> JsonObject:
         """The head pod: running, or about to be, as far as its status tells.
@@ -79,7 +113,7 @@ class PodConnector:
             if not text(pod, "status", "podIP"):
                 raise Unreachable(f"Pod {name_of(pod)} has no address yet")
             try:
-                return await _connect_directly(text(pod, "status", "podIP"))
+                return await _connect_directly(text(pod, "status", "podIP"), self._port)
             except (OSError, asyncio.TimeoutError) as error:
                 if self._reach is Reach.DIRECT:
                     why = str(error) or "no answer in time"
@@ -89,7 +123,7 @@ class PodConnector:
                 )
                 self._reach = Reach.PORT_FORWARD
         return await connect_forwarded(
-            self._client, namespace=self._namespace, pod=name_of(pod), port=DEFAULT_PORT
+            self._client, namespace=self._namespace, pod=name_of(pod), port=self._port
         )
 
 
@@ -98,13 +132,13 @@ def _on_its_node(pod: JsonObject) -> bool:
     return text(pod, "status", "phase") == "Pending" and bool(text(pod, "spec", "nodeName"))
 
 
-async def _connect_directly(address: str) -> socket.socket:
+async def _connect_directly(address: str, port: int) -> socket.socket:
     made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     made.setblocking(False)
     try:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connecting = asyncio.get_running_loop().sock_connect(made, (address, DEFAULT_PORT))
+        connecting = asyncio.get_running_loop().sock_connect(made, (address, port))
         await within(connecting, _DIRECT_PATIENCE)
     except BaseException:
         made.close()

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from gpu_workbench.backends.kubernetes.client import ApiClient
-from gpu_workbench.backends.kubernetes.resources import CONFIG_MAPS, JOBS, PODS
+from gpu_workbench.backends.kubernetes.resources import CONFIG_MAPS, DASK_CLUSTERS, JOBS, PODS
 from gpu_workbench.core.errors import BackendError, Conflict, NotFound, WorkbenchError
-from gpu_workbench.core.model import Phase
+from gpu_workbench.core.model import Kind, Phase
 from gpu_workbench.core.objects import label, name_of, text
 from gpu_workbench.core.spec import WorkloadSpec
 from gpu_workbench.core.wire import JsonObject
@@ -20,6 +20,7 @@ from gpu_workbench.engines.job import KEPT, KEPT_STORED, root_manifest, spec_of_
 from gpu_workbench.engines.names import (
     ENDED_ANNOTATION,
     ID_LABEL,
+    KIND_LABEL,
     OWNER_LABEL,
     RECORD_KEY,
     ROLE_LABEL,
@@ -108,7 +109,10 @@ class Roots:
     async def sweep(self, roots: Sequence[JsonObject], *, owner: str) -> list[JsonObject]:
         """Settle what ended while nobody looked; returns what ended longer ago than it is kept."""
         try:
-            jobs = await self._jobs(owner) if any(not ended_at(root) for root in roots) else {}
+            living = [root for root in roots if not ended_at(root)]
+            jobs = await self._jobs(owner) if living else {}
+            if any(map(_is_dask, living)):
+                jobs |= await self._clusters(owner)
             looks = (self._sweep_one(root, jobs.get(label(root, ID_LABEL))) for root in roots)
             expired = await asyncio.gather(*looks)
         except BackendError as error:
@@ -120,6 +124,12 @@ class Roots:
         found = await self._client.list(JOBS, namespace=self._namespace, labels=f"{OWNER_LABEL}={owner}")
         return {label(job, ID_LABEL): job for job in found.items}
 
+    async def _clusters(self, owner: str) -> dict[str, JsonObject]:
+        found = await self._client.list(
+            DASK_CLUSTERS, namespace=self._namespace, labels=f"{OWNER_LABEL}={owner}"
+        )
+        return {label(cluster, ID_LABEL): cluster for cluster in found.items}
+
     async def _sweep_one(self, root: JsonObject, job: JsonObject | None) -> bool:
         """Whether its time is over."""
         since = ended_at(root) or ("" if job else text(root, "metadata", "creationTimestamp"))
@@ -129,7 +139,19 @@ class Roots:
             labels = selector(label(root, ID_LABEL))
             pods = await self._client.list(PODS, namespace=self._namespace, labels=labels)
             await self.settle(root, job=job, pods=pods.items, otherwise=Phase.LOST)
+        if job is None and not ended_at(root) and _is_dask(root) and time.time() - seconds(since) > _MADE:
+            await self.settle(
+                root, job=None, pods=(), otherwise=Phase.STOPPED
+            )  # its operator ended it: it was idle
         return False
+
+
+_MADE = 120.0
+"""Seconds after which all objects of a workload were made, or never will be."""
+
+
+def _is_dask(root: JsonObject) -> bool:
+    return label(root, KIND_LABEL) == Kind.DASK.value
 
 
 def _kept(root: JsonObject) -> float:

@@ -94,3 +94,8 @@ class UserSecrets:
 def _keys(secret: JsonObject) -> tuple[str, ...]:
     data = at(secret, "data")
     return tuple(sorted(data)) if isinstance(data, dict) else ()
+
+
+def secret_text(secret: JsonObject, key: str) -> str:
+    """What a Secret has under a key, as text."""
+    return base64.b64decode(text(secret, "data", key)).decode()

@@ -9,9 +9,17 @@ from typing import Protocol
 from gpu_workbench.backends.kubernetes.client import ApiClient
 from gpu_workbench.backends.kubernetes.gathering import Gathering
 from gpu_workbench.backends.kubernetes.mirror import Mirror
-from gpu_workbench.backends.kubernetes.resources import EVENTS, JOBS, PODS, Resource
+from gpu_workbench.backends.kubernetes.resources import (
+    DASK_CLUSTERS,
+    DEPLOYMENTS,
+    EVENTS,
+    JOBS,
+    PODS,
+    Resource,
+)
 from gpu_workbench.backends.kubernetes.roots import Roots
 from gpu_workbench.core.errors import WorkbenchError
+from gpu_workbench.core.model import Kind
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.engines.names import selector
 
@@ -43,12 +51,17 @@ class Source(Protocol):
 
     @property
     def jobs(self) -> Seen:
-        """Its Job, or none."""
+        """Its Job or its DaskCluster, or none."""
         ...
 
     @property
     def pods(self) -> Seen:
         """Its pods."""
+        ...
+
+    @property
+    def deployments(self) -> Seen | None:
+        """What makes its pods, of a Dask cluster."""
         ...
 
     @property
@@ -88,6 +101,7 @@ class OwnSource:
     Args:
         client: Whom to ask.
         workload_id: Which.
+        kind: And of which kind.
         namespace: Where it lives.
         roots: Where its root is read.
         changed: Called a moment after anything has changed.
@@ -100,6 +114,7 @@ class OwnSource:
         client: ApiClient,
         workload_id: str,
         *,
+        kind: Kind,
         namespace: str,
         roots: Roots,
         changed: Callable[[], None],
@@ -112,8 +127,10 @@ class OwnSource:
         self._gathering = Gathering(_MOMENT)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._events: dict[str, Mirror] = {}
-        self.jobs = self._watch("jobs", JOBS, labels=selector(workload_id))
-        self.pods = self._watch("pods", PODS, labels=selector(workload_id))
+        labels, is_dask = selector(workload_id), kind is Kind.DASK
+        self.jobs = self._watch("jobs", DASK_CLUSTERS if is_dask else JOBS, labels=labels)
+        self.pods = self._watch("pods", PODS, labels=labels)
+        self.deployments = self._watch("deployments", DEPLOYMENTS, labels=labels) if is_dask else None
 
     @property
     def known(self) -> bool:

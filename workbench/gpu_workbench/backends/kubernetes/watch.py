@@ -9,7 +9,7 @@ from gpu_workbench.backends.kubernetes.sources import Source
 from gpu_workbench.backends.kubernetes.surroundings import Surroundings
 from gpu_workbench.core.errors import BackendError, WorkbenchError
 from gpu_workbench.core.facts import Facts
-from gpu_workbench.core.model import Phase
+from gpu_workbench.core.model import Kind, Phase
 from gpu_workbench.core.objects import name_of, text
 from gpu_workbench.core.spec import Handle
 from gpu_workbench.core.wire import JsonObject
@@ -52,6 +52,10 @@ class Watcher:
         self._root: JsonObject | None = None
         self._root_error: BackendError | None = None
         self._root_read = 0.0
+        self._held = False
+        self.was_taken_away = False
+        """What held its pods was there and is gone, its pods with it, and nobody wrote down an end: of a Dask cluster, whose
+        operator ends it where it is idle."""
 
     async def facts(self) -> AsyncIterator[Facts]:
         """Facts now, then after each change, until the objects are gone, or nothing more is seen of them here."""
@@ -92,6 +96,10 @@ class Watcher:
         job, pods = self._job(), tuple(self._source.pods.objects.values())
         head = head_pod(pods)
         phase = phase_of(kind=self._handle.spec.kind, root=self._root, job=job, head=head)
+        self._held |= job is not None
+        if self._handle.spec.kind is Kind.DASK and self._held and job is None and not phase.ended:
+            phase = Phase.STOPPING
+            self.was_taken_away = self._error is None and (record_of(head) is not None or head is None)
         await self._look_around(phase, job, pods)
         error = self._error
         events = tuple(sorted(self._source.events(), key=event_time))
@@ -112,6 +120,7 @@ class Watcher:
             gpu_pods=self._surroundings.gpu_pods,
             record=record_of(head) or (record_of_root(self._root) if self._root else None),
             log_tail=tail_of(head),
+            deployments=tuple(self._source.deployments.objects.values()) if self._source.deployments else (),
             error=str(error) if error else "",
             gone=error is None and job is None and not pods and self._over(phase),
         )

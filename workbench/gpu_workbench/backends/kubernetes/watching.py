@@ -15,6 +15,7 @@ from gpu_workbench.backends.kubernetes.surroundings import Surroundings
 from gpu_workbench.backends.kubernetes.watch import Watcher
 from gpu_workbench.core.errors import BackendError, WorkbenchError
 from gpu_workbench.core.facts import Facts
+from gpu_workbench.core.model import Phase
 from gpu_workbench.core.spec import Handle
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.transport.timing import TimedEvent
@@ -48,7 +49,10 @@ class Watching:
         try:
             async for facts in watcher.facts():
                 if facts.phase.ended and facts.job is not None and not settled:
-                    settled = await _settle(roots, handle, facts)
+                    settled = await _settle(roots, handle, facts, otherwise=facts.phase)
+                elif watcher.was_taken_away and not settled:
+                    settled = await _settle(roots, handle, facts, otherwise=Phase.STOPPED)
+                    changed.set()
                 yield facts
         finally:
             await source.close()
@@ -57,8 +61,15 @@ class Watching:
         """Where its objects are seen: among all others' where those are watched."""
         overview = self._overviews.get((namespace, handle.spec.owner))
         if overview is not None and not overview.closed:
-            return overview.source(handle.id, changed)
-        return OwnSource(self._client, handle.id, namespace=namespace, roots=roots, changed=changed)
+            return overview.source(handle.id, changed, kind=handle.spec.kind)
+        return OwnSource(
+            self._client,
+            handle.id,
+            kind=handle.spec.kind,
+            namespace=namespace,
+            roots=roots,
+            changed=changed,
+        )
 
     async def all(
         self, *, owner: str, namespace: str, expired: Callable[[JsonObject], None]
@@ -103,11 +114,11 @@ class Watching:
             expired(root)
 
 
-async def _settle(roots: Roots, handle: Handle, facts: Facts) -> bool:
+async def _settle(roots: Roots, handle: Handle, facts: Facts, *, otherwise: Phase) -> bool:
     """Copy the end into the root while pods still tell of it; what fails here is made up for by the next sweep."""
     try:
         if root := await roots.get(handle.id):
-            await roots.settle(root, job=facts.job, pods=facts.pods, otherwise=facts.phase)
+            await roots.settle(root, job=facts.job, pods=facts.pods, otherwise=otherwise)
     except BackendError as error:
         log.warning("The end of %s was not recorded: %s", handle.id, error)
         return False

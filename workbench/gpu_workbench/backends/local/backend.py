@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,9 @@ from pathlib import Path
 from gpu_workbench.backends.archive import agent_digest, agent_sources
 from gpu_workbench.backends.channel import Channel
 from gpu_workbench.backends.checks import Check
+from gpu_workbench.backends.dask import SchedulerAddress
 from gpu_workbench.backends.kept import Kept, KeptFolder
+from gpu_workbench.backends.local import dask
 from gpu_workbench.backends.local.capacity import count
 from gpu_workbench.backends.local.checks import examine
 from gpu_workbench.backends.local.folder import WorkloadFolder
@@ -42,6 +45,8 @@ POLL_STARTING = 0.02
 
 POLL_ALL = 1.0
 """Seconds between two looks at which workloads there are."""
+
+_NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
 
 STOP_PATIENCE = 5.0
 """Seconds an agent is given to end by itself."""
@@ -78,6 +83,8 @@ class LocalBackend:
         """Start an agent, unless that was done before."""
         folder = WorkloadFolder(self._root / spec.id)
         await asyncio.to_thread(self._prepare, folder, spec, sealed)
+        if spec.kind is Kind.DASK:
+            await dask.prepare(folder, spec.id)
         if folder.claim():
             await asyncio.to_thread(self._spawn, folder, spec)
         handle = folder.handle()
@@ -118,6 +125,7 @@ class LocalBackend:
             python=spec.python,
             linger=2.0 if spec.kind is Kind.JOB else 0.0,
             echo=False,
+            wrapped=dask.wrapped(folder, spec, agent=_unpacked_agent(self._root)) if spec.dask else (),
         )
 
     def _spawn(self, folder: WorkloadFolder, spec: WorkloadSpec) -> None:
@@ -133,7 +141,7 @@ class LocalBackend:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **spec.env, **({} if gpus else {"CUDA_VISIBLE_DEVICES": ""})},
+                env={**os.environ, **spec.env, **self._of_dask(spec), **({} if gpus else _NO_GPU)},
                 cwd=folder.path,
                 start_new_session=True,
             )
@@ -141,6 +149,18 @@ class LocalBackend:
             "process.json", {"pid": process.pid, "started": process_started(process.pid) or "gone"}
         )
         _CHILDREN.append(process)
+
+    def _of_dask(self, spec: WorkloadSpec) -> dict[str, str]:
+        """Environment of a Dask cluster, and of the sessions that drive one."""
+        if spec.drives:
+            driven = WorkloadFolder(self._root / spec.drives)
+            address, _ = dask.address(driven)
+            return {
+                **dask.environment(driven),
+                "DASK_SCHEDULER_ADDRESS": address,
+                "GPU_WORKBENCH_DRIVES": spec.drives,
+            }
+        return dask.environment(WorkloadFolder(self._root / spec.id)) if spec.dask else {}
 
     async def list(self, *, owner: str) -> list[Handle]:
         """All workloads in the state directory, newest first."""
@@ -253,6 +273,28 @@ class LocalBackend:
             results=path / "results",
             run_key=key.read_text().strip().encode() if key.exists() else b"",
         )
+
+    async def scheduler(self, handle: Handle) -> SchedulerAddress:
+        """See :meth:`~gpu_workbench.backends.dask.RunsDask.scheduler`."""
+        return await asyncio.to_thread(dask.scheduler, self._folder(handle))
+
+    async def dashboard(self, handle: Handle) -> socket.socket:
+        """See :meth:`~gpu_workbench.backends.dask.RunsDask.dashboard`."""
+        return await dask.connect_dashboard(self._folder(handle))
+
+    async def scale(self, handle: Handle, n_workers: int, *, group: str) -> None:
+        """See :meth:`~gpu_workbench.backends.dask.RunsDask.scale`."""
+        with contextlib.closing(await self.open(handle)) as channel:
+            await dask.scale(channel, n_workers, group=group)
+
+    async def adapt(self, handle: Handle, *, minimum: int, maximum: int) -> None:
+        """See :meth:`~gpu_workbench.backends.dask.RunsDask.adapt`."""
+        with contextlib.closing(await self.open(handle)) as channel:
+            await channel.dask({"adapt": [minimum, maximum]})
+
+    async def worker_logs(self, handle: Handle) -> dict[str, str]:
+        """See :meth:`~gpu_workbench.backends.dask.RunsDask.worker_logs`: all processes write to one log."""
+        return {"cluster": await self.logs(handle)}
 
     async def examine(self, spec: WorkloadSpec) -> tuple[Check, ...]:
         """See :meth:`~gpu_workbench.backends.checks.Examinable.examine`."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from gpu_workbench.core.explain.admission import creation_denied
 from gpu_workbench.core.explain.case import Case
+from gpu_workbench.core.explain.dask import not_taken_up, of_scheduler, of_workers, refused
 from gpu_workbench.core.explain.ending import crashed, out_of_memory, recorded, start_failed
 from gpu_workbench.core.explain.images import image_problem, image_pulling
 from gpu_workbench.core.explain.losing import (
@@ -29,7 +30,7 @@ from gpu_workbench.core.facts import Explanation, Facts
 from gpu_workbench.core.model import Phase
 from gpu_workbench.core.spec import WorkloadSpec
 
-__all__ = ["RULES", "explain", "explain_error"]
+__all__ = ["RULES", "explain", "explain_error", "explain_workers"]
 
 RULES: tuple[Callable[[Case], Explanation | None], ...] = (
     unseen,  # what follows would be old news
@@ -50,6 +51,8 @@ RULES: tuple[Callable[[Case], Explanation | None], ...] = (
     crashed,
     # why there is no pod
     creation_denied,
+    refused,
+    not_taken_up,
     pods_awaited,
     job_failed,
     # why no node has it
@@ -73,7 +76,25 @@ def explain(facts: Facts, *, spec: WorkloadSpec) -> Explanation | None:
         facts: What the outside says of the workload now.
         spec: What was asked for.
     """
-    case = Case(facts, spec)
+    case = Case(of_scheduler(facts) if spec.dask is not None else facts, spec)
     if facts.phase in _NOTHING_TO_SAY:
         return recorded(case)
+    return _first(case)
+
+
+def explain_workers(facts: Facts, *, spec: WorkloadSpec) -> tuple[int, int, Explanation | None]:
+    """The workers of a Dask cluster that should be there, those that wait, and why the first of them does.
+
+    Args:
+        facts: What the outside says of the cluster now.
+        spec: What was asked for.
+    """
+    workers = of_workers(facts)
+    if not workers.waiting:
+        return workers.wanted, 0, None
+    found = _first(Case(workers.facts, spec)) if workers.facts.pods else None
+    return workers.wanted, workers.waiting, workers.refused or found
+
+
+def _first(case: Case) -> Explanation | None:
     return next((found for rule in RULES if (found := rule(case)) is not None), None)

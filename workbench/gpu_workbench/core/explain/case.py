@@ -75,9 +75,9 @@ class Case:
                 yield status, state
 
     def ended(self) -> Iterator[tuple[JsonObject, JsonObject]]:
-        """Each container that ended badly: its status and ``state.terminated``."""
+        """Each container that ended badly, and is not yet started again: its status and how it ended."""
         for status in self.containers:
-            state = member(status, "state", "terminated")
+            state = terminated(status)
             if state and state.get("exitCode") != 0:
                 yield status, state
 
@@ -95,6 +95,13 @@ class Case:
     def source(self, path: str) -> str:
         """``pod NAME: PATH``."""
         return f"pod {self.pod_name}: {path}"
+
+
+def terminated(status: JsonObject) -> JsonObject:
+    """How a container ended that does not run; of one that is started again later, how it ended before."""
+    if text(status, "state", "waiting", "reason") == "CrashLoopBackOff":
+        return member(status, "lastState", "terminated")
+    return member(status, "state", "terminated")
 
 
 def _finished_at(pod: JsonObject) -> str:

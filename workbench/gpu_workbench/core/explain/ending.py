@@ -36,6 +36,8 @@ def recorded(case: Case) -> Explanation | None:
         return Explanation(code="ended", sentence=_capital(quote(reason)), source=source, waits=False)
     if failure.exit_code == Exit.NO_IPYKERNEL:
         return _no_ipykernel(case, source)
+    if failure.exit_code == Exit.NO_DASK:
+        return _no_dask(case, source)
     return Explanation(
         code=failure.cause.value,
         sentence=_capital(quote(failure.what)) + (f" (rank {failure.rank})" if failure.rank else ""),
@@ -65,6 +67,16 @@ def _no_ipykernel(case: Case, source: str) -> Explanation:
         code="image-without-ipykernel",
         sentence=f"Image {image} has no ipykernel, which a session needs",
         fix="Name an image that has it with `--image`, or add it to yours: `pip install ipykernel`",
+        source=source,
+        waits=False,
+    )
+
+
+def _no_dask(case: Case, source: str) -> Explanation:
+    return Explanation(
+        code="image-without-dask",
+        sentence=f"Image {case.image() or 'of it'} has no Dask, which a Dask cluster needs",
+        fix="Name an image that has it with `--image`, or add it to yours: `pip install distributed`",
         source=source,
         waits=False,
     )
@@ -194,6 +206,8 @@ def _agent_exit(case: Case, state: JsonObject) -> Explanation | None:
     code, source = number(state, "exitCode"), _state_source(case)
     if code == Exit.NO_IPYKERNEL:
         return _no_ipykernel(case, source)
+    if code == Exit.NO_DASK:
+        return _no_dask(case, source)
     if code == 127 and re.search(r"python\S*: .*not found", _last_words(case, state)):
         return _no_program(case, "python", source)
     known = _EXITS.get(code)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpu_workbench.app.config import unused_kubeconfig
+from gpu_workbench.app.dask.opening import OpenedCluster
 from gpu_workbench.app.detached import RESULT
 from gpu_workbench.app.outcomes import outcome_of
 from gpu_workbench.app.subscriptions import Subscription
@@ -20,6 +21,7 @@ from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.magics.capacity import capacity
 from gpu_workbench.surfaces.magics.choices import profiles, use
 from gpu_workbench.surfaces.magics.copying import copy
+from gpu_workbench.surfaces.magics.dask import connect, dask, let_go, require_dask
 from gpu_workbench.surfaces.magics.detach import launch
 from gpu_workbench.surfaces.magics.doctor import doctor
 from gpu_workbench.surfaces.magics.dry_run import dry_script, dry_start
@@ -106,6 +108,10 @@ def attach(here: Here, shell: Any, command: Command) -> None:
     request = here.request(command.flags)
     target = meant(here, command, command.word)
     subscription, spec = target.subscription, target.subscription.handle.spec
+    if spec.kind is Kind.DASK and not subscription.over:
+        require_dask()
+        connect(here, shell, OpenedCluster(subscription, started=False))
+        return
     if spec.kind is Kind.SESSION and not subscription.over and not target.run:
         joined = here.portal.call(here.workbench(request.config).join, subscription)
         if joined and spec.notebook != request.spec.notebook:
@@ -143,6 +149,7 @@ def stop(here: Here, shell: Any, command: Command) -> None:
         lost = _lost_with(subscription)
         if lost:
             print(lost, flush=True)  # noqa: T201
+        let_go(here, handle.id)
         here.portal.call(workbench.stop, request.backend, handle, force=command.flags.force)
         print(f"Stopped {title(handle)}")  # noqa: T201
 
@@ -264,6 +271,7 @@ def _replay(
 COMMANDS: Mapping[str, Run] = {
     "": overview,
     "start": start,
+    "dask": dask,
     "ls": ls,
     "logs": logs,
     "why": why,

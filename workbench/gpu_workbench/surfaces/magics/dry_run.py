@@ -6,6 +6,8 @@ from gpu_workbench.app.detached import Package
 from gpu_workbench.app.plans import Plan, of_package
 from gpu_workbench.app.workbench import Cell
 from gpu_workbench.surfaces import dry_run
+from gpu_workbench.surfaces.command_lines import CommandFlags
+from gpu_workbench.surfaces.dask import ClusterRequest
 from gpu_workbench.surfaces.flags import CellFlags
 from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.magics.detach import mirrored
@@ -29,6 +31,16 @@ def dry_cell(here: Here, request: Request, flags: CellFlags, cell: Cell) -> str:
 def dry_start(here: Here, request: Request, flags: CellFlags) -> str:
     """What ``%gpu start`` would do."""
     return _shown(_plan(here, request, None), request, flags)
+
+
+def dry_cluster(request: ClusterRequest, flags: CommandFlags) -> str:
+    """What ``%gpu dask`` would do, were there no such cluster."""
+    plan = Plan(spec=request.spec)
+    if flags.form == "python":
+        return dry_run.python_dask(flags)
+    if flags.form == "yaml":
+        return dry_run.yaml(plan, backend=request.backend).rstrip()
+    return dry_run.words(plan, backend=request.backend)
 
 
 def dry_script(request: Request, flags: CellFlags, package: Package, words: tuple[str, ...]) -> str:

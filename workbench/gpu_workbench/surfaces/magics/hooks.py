@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gpu_workbench.core.errors import WorkbenchError
+from gpu_workbench.surfaces.magics.bars import CellBar, tasks_of
 
 _MAGIC = re.compile(r"\s*%%?gpu\b")
 _TYPED = re.compile(r"[^\W\d]\w*\Z")
@@ -26,6 +27,7 @@ class Hooks:
     def __init__(self, shell: Any, here: Callable[[], Any]) -> None:
         self._shell = shell
         self._here = here
+        self._bar: CellBar | None = None
 
     def register(self) -> None:
         """Ask IPython to call them."""
@@ -41,6 +43,11 @@ class Hooks:
 
     def before(self, info: Any) -> None:
         """Say which of the names that the cell reads have become others in a session since they were sent."""
+        here = self._here()
+        if here is not None and here.clusters:
+            self._ship_modules(here)
+            if not _MAGIC.match(info.raw_cell):
+                self._bar = CellBar(lambda: tasks_of(here.clusters))
         apart = self._apart()
         if not apart or _MAGIC.match(info.raw_cell):
             return
@@ -52,8 +59,19 @@ class Hooks:
             note(self._shell, *(_differs(twin) for twin in read))
             self._here().twins.settle(read)
 
+    def _ship_modules(self, here: Any) -> None:
+        from gpu_workbench.surfaces.magics.dask import ship_modules
+        from gpu_workbench.surfaces.magics.notes import note
+
+        said = ship_modules(here)
+        if said:
+            note(self._shell, *said)
+
     def after(self, result: Any) -> None:
         """What the cell bound here is the user's own choice; and a name that only a session has is told."""
+        if self._bar is not None:
+            self._bar.end()
+            self._bar = None
         here = self._here()
         if here is None or result.info is None:
             return

@@ -6,6 +6,7 @@ from typing import Any
 
 from gpu_workbench.app.notebook import cell_id
 from gpu_workbench.surfaces.command_lines import parse_command
+from gpu_workbench.surfaces.dask import driver_request
 from gpu_workbench.surfaces.flags import parse_cell_line
 from gpu_workbench.surfaces.help import cell_help, command_help
 from gpu_workbench.surfaces.here import Here
@@ -27,7 +28,7 @@ def run_cell(here: Here, shell: Any, line: str, source: str) -> None:
     if flags.help:
         print(cell_help())  # noqa: T201
         return
-    request = here.request(flags)
+    request = driver_request(here, flags) if flags.dask else here.request(flags)
     cell = cell_of(
         flags,
         source=source,

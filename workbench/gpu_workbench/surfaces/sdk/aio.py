@@ -13,22 +13,29 @@ import asyncio
 import builtins
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from gpu_workbench.app.dask.opening import OpenedCluster, scheduler_of
 from gpu_workbench.app.detached import RESULT
 from gpu_workbench.app.vars import Row
 from gpu_workbench.app.workbench import Cell
+from gpu_workbench.backends.dask import SchedulerAddress
 from gpu_workbench.core.model import Phase
 from gpu_workbench.core.quantities import parse_duration
+from gpu_workbench.surfaces.dask import cluster_request, flags_of
 from gpu_workbench.surfaces.flags import CellFlags, cell_flags
 from gpu_workbench.surfaces.here import Here, shared
 from gpu_workbench.surfaces.interrupts import kernel_ends
+from gpu_workbench.surfaces.magics.dask import require_dask
 from gpu_workbench.surfaces.request import Request
 from gpu_workbench.surfaces.sdk import core
 from gpu_workbench.surfaces.sdk.code import call_of, cell_of, run_flags, work_of
 from gpu_workbench.surfaces.sdk.showing import Result, ask, outputs_here, raise_failure
 
-__all__ = ["Run", "Session", "attach", "list", "remote", "session", "submit"]
+__all__ = ["Run", "Session", "attach", "dask", "list", "remote", "session", "submit"]
+
+if TYPE_CHECKING:
+    from gpu_workbench.app.dask.cluster import Cluster
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -160,11 +167,35 @@ async def submit(what: str | Path | Callable[..., Any], *args: object, **flags: 
     return Run(here, await here.portal.elsewhere(core.submit(here, await _request(here, read), work)))
 
 
-async def attach(word: str, **flags: Any) -> Session | Run:
+async def dask(**flags: Any) -> Cluster:
+    """As :func:`gpu_workbench.dask`: an asynchronous cluster, for ``Client(cluster, asynchronous=True)``."""
+    require_dask()
+    here = shared()
+    request = await asyncio.to_thread(cluster_request, here, flags_of(flags))
+    opened, address = await here.portal.elsewhere(core.open_dask(here, request))
+    return await _cluster(here, opened, address)
+
+
+async def _cluster(here: Here, opened: OpenedCluster, address: SchedulerAddress) -> Cluster:
+    from gpu_workbench.app.dask.cluster import Cluster
+
+    made = Cluster(
+        opened.subscription, address, portal=here.portal, started=opened.started, asynchronous=True
+    )
+    await made
+    return made
+
+
+async def attach(word: str, **flags: Any) -> Session | Run | Cluster:
     """As :func:`gpu_workbench.attach`."""
     here = shared()
     request = await _request(here, cell_flags(flags))
-    return _wrapped(here, await here.portal.elsewhere(core.attach(here, request, word)))
+    found = await here.portal.elsewhere(core.attach(here, request, word))
+    if isinstance(found, OpenedCluster):
+        require_dask()
+        address = await here.portal.elsewhere(scheduler_of(found.subscription))
+        return await _cluster(here, found, address)
+    return _wrapped(here, found)
 
 
 async def list(*, all: bool = False, **flags: Any) -> Sequence[Session | Run]:

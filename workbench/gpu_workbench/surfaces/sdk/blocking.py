@@ -6,20 +6,27 @@ import builtins
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
+from gpu_workbench.app.dask.opening import OpenedCluster, scheduler_of
 from gpu_workbench.app.detached import RESULT
 from gpu_workbench.app.portal import Pull
 from gpu_workbench.app.vars import Row
 from gpu_workbench.app.workbench import Cell
+from gpu_workbench.backends.dask import SchedulerAddress
 from gpu_workbench.core.model import Phase
 from gpu_workbench.core.quantities import parse_duration
+from gpu_workbench.surfaces.dask import cluster_request, flags_of
 from gpu_workbench.surfaces.flags import cell_flags
 from gpu_workbench.surfaces.here import Here, shared
 from gpu_workbench.surfaces.interrupts import Presses, kernel_ends
+from gpu_workbench.surfaces.magics.dask import require_dask
 from gpu_workbench.surfaces.sdk import core
 from gpu_workbench.surfaces.sdk.code import call_of, cell_of, run_flags, work_of
 from gpu_workbench.surfaces.sdk.showing import Result, ask, outputs_here, raise_failure
+
+if TYPE_CHECKING:
+    from gpu_workbench.app.dask.cluster import Cluster
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -242,8 +249,36 @@ def submit(what: str | Path | Callable[..., Any], *args: object, **flags: Any) -
     return Run(here, here.portal.call(core.submit, here, here.request(read), work))
 
 
-def attach(word: str, **flags: Any) -> Session | Run:
-    """A session or run of mine, whichever notebook or process started it.
+def dask(**flags: Any) -> Cluster:
+    """A Dask cluster: the one of that name, or a new one; waits until its scheduler answers.
+
+    It is one of Dask's own ``distributed.deploy.Cluster``: ``distributed.Client(cluster)`` connects. It lives on without
+    this process; ``close()``, or leaving its ``with`` block, ends it where this call has started it.
+
+    Args:
+        flags: As of ``%gpu dask``: ``n_workers=4, gpus=1, group={"cpu": 4}, adapt="0:8", name="etl"``, …
+
+    Raises:
+        FlagError: a flag is wrong, or contradicts the cluster there is.
+        UsageError: Dask is not installed here, or its operator not in the cluster.
+        StartFailed: its scheduler did not come up.
+        BackendError: it cannot be started.
+    """
+    require_dask()
+    here = shared()
+    request = cluster_request(here, flags_of(flags))
+    opened, address = here.portal.call(core.open_dask, here, request)
+    return _cluster(here, opened, address)
+
+
+def _cluster(here: Here, opened: OpenedCluster, address: SchedulerAddress) -> Cluster:
+    from gpu_workbench.app.dask.cluster import Cluster
+
+    return Cluster(opened.subscription, address, portal=here.portal, started=opened.started)
+
+
+def attach(word: str, **flags: Any) -> Session | Run | Cluster:
+    """A session, run or Dask cluster of mine, whichever notebook or process started it.
 
     Args:
         word: Its name, its id, or an unambiguous beginning of either.
@@ -253,7 +288,11 @@ def attach(word: str, **flags: Any) -> Session | Run:
         RunNotFound: there is none, or there are several.
     """
     here = shared()
-    return _wrapped(here, here.portal.call(core.attach, here, here.request(cell_flags(flags)), word))
+    found = here.portal.call(core.attach, here, here.request(cell_flags(flags)), word)
+    if isinstance(found, OpenedCluster):
+        require_dask()
+        return _cluster(here, found, here.portal.call(scheduler_of, found.subscription))
+    return _wrapped(here, found)
 
 
 def list(*, all: bool = False, **flags: Any) -> Sequence[Session | Run]:

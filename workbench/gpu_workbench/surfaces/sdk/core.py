@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from gpu_workbench.app.dask.opening import OpenedCluster, backend_of, open_cluster, scheduler_of
 from gpu_workbench.app.detached import RESULT, Package
 from gpu_workbench.app.execution import Execution
 from gpu_workbench.app.outcomes import outcome_of
@@ -15,10 +16,12 @@ from gpu_workbench.app.shipping.names import analyse
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.app.vars import Row, compare
 from gpu_workbench.app.workbench import Cell, Workbench
+from gpu_workbench.backends.dask import SchedulerAddress
 from gpu_workbench.core.errors import SessionLost, StartFailed
 from gpu_workbench.core.explain import explain
 from gpu_workbench.core.model import Kind, Phase
 from gpu_workbench.core.spec import Handle
+from gpu_workbench.surfaces.dask import ClusterRequest
 from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.magics.detach import mirrored
 from gpu_workbench.surfaces.plain import traceback_of
@@ -238,11 +241,25 @@ async def submit(here: Here, request: Request, work: Cell | Script) -> Run:
     return Run(workbench, await workbench.launch(request.backend, package))
 
 
-async def attach(here: Here, request: Request, word: str) -> Session | Run:
-    """The session or run that goes by ``word``; of a run in a session, that session."""
+async def attach(here: Here, request: Request, word: str) -> Session | Run | OpenedCluster:
+    """The session, run or Dask cluster that goes by ``word``; of a run in a session, that session."""
     workbench = here.workbench(request.config)
     found = await workbench.find(request.backend, word, owner=request.spec.owner)
+    if found.handle.spec.kind is Kind.DASK:
+        return OpenedCluster(await workbench.follow(request.backend, found.handle), started=False)
     return await _found(workbench, found.handle)
+
+
+async def open_dask(here: Here, request: ClusterRequest) -> tuple[OpenedCluster, SchedulerAddress]:
+    """The Dask cluster of that name, started if there is none, and the way to its scheduler once that answers."""
+    workbench = here.workbench(request.config)
+    opened = await open_cluster(workbench, request.backend, request.spec, asked=request.asked)
+    address = await scheduler_of(opened.subscription)
+    if request.adapt is not None:
+        place = backend_of(opened.subscription.backend)
+        least, most = request.adapt
+        await place.adapt(opened.subscription.handle, minimum=least, maximum=most)
+    return opened, address
 
 
 async def listing(here: Here, request: Request, *, ended: bool) -> list[Session | Run]:

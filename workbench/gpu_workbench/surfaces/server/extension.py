@@ -17,7 +17,7 @@ from gpu_workbench.app.settings import Settings
 from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.surfaces.backends import make_backend
 from gpu_workbench.surfaces.request import project_folder
-from gpu_workbench.surfaces.server import agent
+from gpu_workbench.surfaces.server import agent, dashboard
 from gpu_workbench.surfaces.server.event_log import EventLog
 from gpu_workbench.surfaces.server.hub import Hub
 from gpu_workbench.surfaces.server.openapi import BASE
@@ -60,11 +60,17 @@ class WorkbenchApp(ExtensionApp):
         """Add the routes; the server's base URL is put before them."""
         arguments = {"hub": self.hub, "owners": frozenset(self.owners)}
         live = (rf"{BASE}/live", TopicSocket)
+        self.ways = dashboard.Ways()
+        self.handlers.extend(
+            (path, handler, {**arguments, **further})
+            for path, handler, further in dashboard.routes(self.ways)
+        )
         routes = (*agent.routes(), *described_routes(), live, nothing_else())
         self.handlers.extend((path, handler, arguments) for path, handler in routes)
 
     async def stop_extension(self) -> None:
         """Let go of everything; the runs go on."""
+        self.ways.close()
         self.hub.capacities.close()
         await self.hub.board.close()
         for backend in self._backends:

@@ -11,6 +11,7 @@ from gpu_workbench.app.board import Board, Followed
 from gpu_workbench.app.capacities import Capacities
 from gpu_workbench.app.logs import Logs
 from gpu_workbench.core.errors import RunNotFound
+from gpu_workbench.core.model import DaskState
 from gpu_workbench.surfaces.server.event_log import EventLog
 from gpu_workbench.surfaces.server.starting.starter import Starter
 from gpu_workbench.surfaces.server.states import capacity, row, run_state, target
@@ -180,6 +181,12 @@ class Hub:
         return (
             subscription.phase,
             len(workload.ranks),
+            _standing_of_dask(workload.dask),
             self.board.is_recorded(followed),
             *((run.id, run.phase) for run in runs),
         )
+
+
+def _standing_of_dask(state: DaskState | None) -> tuple[object, ...]:
+    """How many GPUs it has, and whether it idles."""
+    return () if state is None else (sum(len(one.gpus) for one in state.workers), state.tasks.open > 0)

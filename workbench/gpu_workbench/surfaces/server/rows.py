@@ -9,7 +9,8 @@ from pathlib import Path
 from gpu_workbench.core.model import Kind, Phase, Progress, RunState, Workload
 from gpu_workbench.core.spec import Handle, WorkloadSpec
 from gpu_workbench.surfaces.server.notebooks import document_path, file_name
-from gpu_workbench.surfaces.view.model import Chart, Ending, Snapshot
+from gpu_workbench.surfaces.view.model import Chart, DaskPast, Ending, Shown, Snapshot
+from gpu_workbench.surfaces.where import gpus_asked
 
 ENDED_RUNS = 4
 """Runs of a session that have ended and are told of in its row: the last ones."""
@@ -19,6 +20,9 @@ GOING_RUNS = 8
 
 TREND_POINTS = 30
 """Points of a row's sparkline at most."""
+
+TREND_SECONDS = 60.0
+"""Seconds that it looks back."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,8 @@ def row_of(handle: Handle, workload: Workload, found: Snapshot, *, root: Path, r
         namespace=found.where.namespace,
         gpus=found.where.gpus,
         gpu_count=_gpus(workload, spec, backend=handle.backend),
-        busy=shown.chart.busy if shown.chart is not None else None,
-        trend=_trend(shown.chart),
+        busy=_busy(shown),
+        trend=_trend_of_dask(shown.dask.past) if shown.dask is not None else _trend(shown.chart),
         kind=shown.kind,
         phase=shown.phase,
         word=shown.word,
@@ -128,6 +132,10 @@ def row_of(handle: Handle, workload: Workload, found: Snapshot, *, root: Path, r
 
 def _gpus(workload: Workload, spec: WorkloadSpec, *, backend: str) -> int:
     """Those it has; before it has any, those it waits for. This machine may have fewer than were asked for."""
+    if workload.dask is not None:
+        return sum(len(worker.gpus) for worker in workload.dask.workers)
+    if spec.kind is Kind.DASK:
+        return 0 if backend == "local" else gpus_asked(spec)
     if workload.ranks or backend == "local":
         return sum(len(rank.gpus) for rank in workload.ranks.values())
     return spec.resources.gpus.count
@@ -157,6 +165,20 @@ def _line(run: RunState, notebook: str, *, now: float) -> RunLine:
 
 def _whole(begin: float | None, end: float | None) -> float | None:
     return None if begin is None or end is None else float(max(0, round(end - begin)))
+
+
+def _busy(shown: Shown) -> float | None:
+    if shown.dask is not None:
+        return shown.dask.all.busy
+    return shown.chart.busy if shown.chart is not None else None
+
+
+def _trend_of_dask(past: DaskPast | None) -> tuple[float | None, ...]:
+    """Mean utilisation of its GPUs, or where it has none, of its threads: of the last minute."""
+    if past is None:
+        return ()
+    points = past.utilisation or past.busy
+    return points[-max(2, round(len(points) * min(1.0, TREND_SECONDS / past.seconds))) :][-TREND_POINTS:]
 
 
 def _trend(chart: Chart | None) -> tuple[float | None, ...]:

@@ -51,8 +51,9 @@ def _single(chart: Chart, one: GpuSeries, *, live: bool) -> Html:
     for (label, latest), values in zip(lines.gpu_figures(chart), (one.utilisation, one.memory), strict=True):
         said = latest if live or latest.startswith("n/a") else ""
         drawing = svg.spark(values, label=f"{label} {said}, {lines.window(chart.seconds)}", state=state)
-        cells.append(_wide(figure((label, said)) if said else join(label), chart, drawing))
-    return _pair(cells)
+        words = figure((label, said)) if said else join(label)
+        cells.append(wide(words, lines.window(chart.seconds), drawing))
+    return pair(cells)
 
 
 def _bands(chart: Chart, utilisation: Band, memory: Band, *, live: bool) -> Html:
@@ -65,10 +66,10 @@ def _bands(chart: Chart, utilisation: Band, memory: Band, *, live: bool) -> Html
             band, apart, label=f"{label} of {chart.count} GPUs: {lines.joined((p10, p50, p90))}"
         )
         words = join(f"{label} {p10} · ", tag("strong", p50), f" · {p90}")
-        cells.append(_wide(words, chart, drawing))
+        cells.append(wide(words, lines.window(chart.seconds), drawing))
     named = lines.joined([_apart(one, live=live) for one in chart.gpus])
     note = tag("div", "▲ apart from the rest: ", named, cls="gwb-note") if named else None
-    return join(_pair(cells), note)
+    return join(pair(cells), note)
 
 
 def _apart(one: GpuSeries, *, live: bool) -> str:
@@ -91,13 +92,15 @@ def _spread(band: Band) -> tuple[str, str, str]:
     return f"p10 {band.p10[newest]:.0f}", f"p50 {band.p50[newest]:.0f}", f"p90 {band.p90[newest]:.0f} %"
 
 
-def _pair(cells: Sequence[Html]) -> Html:
+def pair(cells: Sequence[Html]) -> Html:
+    """Two charts side by side, each made by :func:`wide`."""
     return tag("div", join(cells, between=_SEPARATOR), cls="gwb-gpus gwb-wide", style="--gwb-columns:2")
 
 
-def _wide(words: Html, chart: Chart, drawing: Html) -> Html:
-    window = tag("span", lines.window(chart.seconds), cls="gwb-quiet")
-    top = tag("span", tag("span", words, cls="gwb-quiet"), _COMMA, window, cls="gwb-gpu-top")
+def wide(words: Html, window: str, drawing: Html) -> Html:
+    """A chart with what it shows above it, and how far it looks back."""
+    right = tag("span", window, cls="gwb-quiet")
+    top = tag("span", tag("span", words, cls="gwb-quiet"), _COMMA, right, cls="gwb-gpu-top")
     return tag("span", top, drawing, cls="gwb-gpu")
 
 

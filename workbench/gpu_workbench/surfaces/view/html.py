@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gpu_workbench.core.model import Cause, Phase
 from gpu_workbench.core.quantities import show_seconds
-from gpu_workbench.surfaces.view import lines
+from gpu_workbench.surfaces.view import dask_html, lines
 from gpu_workbench.surfaces.view.charts import draw, figure
 from gpu_workbench.surfaces.view.markup import Html, coded, join, tag
 from gpu_workbench.surfaces.view.model import RankLine, Shown, Snapshot
@@ -59,7 +59,7 @@ def _line(found: Snapshot) -> Html:
     what = shown.answer if shown.phase is Phase.STOPPED else ""
     place = [part for part in (shown.name, *lines.place(found), what) if part]
     bill = _short_bill(shown)
-    inside = [_chart(shown), _notes(shown), _ranks(shown)]
+    inside = [_chart(shown), _notes(shown), _ranks(shown), *_of_dask(shown)]
     more = any(inside)
     back = _came_back(shown)
     head = [
@@ -76,7 +76,8 @@ def _line(found: Snapshot) -> Html:
     if not more:
         return tag("div", tag("div", head, cls="gwb-head"), cls="gwb-card", style=CARD)
     whole = tag("div", join(_bill(shown), between=DOT), cls="gwb-quiet")
-    body = tag("div", inside, _fold("Events", _events(found)), whole, cls="gwb-body")
+    events = _fold("Events", _events(found)) if shown.moments or found.where.hidden else None
+    body = tag("div", inside, events, whole, cls="gwb-body")
     return tag("details", tag("summary", head, cls="gwb-head"), body, cls="gwb-card", style=CARD)
 
 
@@ -95,8 +96,10 @@ def _short_bill(shown: Shown) -> list[Html]:
 
 def _card(found: Snapshot) -> Html:
     shown = found.snapshot
-    chart = _chart(shown) if shown.phase in (Phase.RUNNING, Phase.STOPPING) else None
-    body = tag("div", _answer(shown), _hint(shown), _figures(shown), _notes(shown), chart, cls="gwb-body")
+    chart = _chart(shown) if _goes_on(shown) else None
+    workers = dask_html.in_sight(shown.dask) if shown.dask and _goes_on(shown) else None
+    parts = (_answer(shown), _hint(shown), _figures(shown), _notes(shown), chart, workers)
+    body = tag("div", parts, cls="gwb-body")
     return tag("div", _head(found), body, _foot(found), cls="gwb-card", style=CARD)
 
 
@@ -129,6 +132,8 @@ def _answer(shown: Shown) -> Html | None:
         if share is None:
             return tag("div", said, cls="gwb-progress")
         bar = tag("progress", value=f"{share:.1f}", max=100, aria_label=lines.progress_text(progress))
+        if shown.dask is not None:
+            bar = dask_html.bar(shown.dask.tasks)
         left = lines.left(shown)
         rest = tag("span", f" {left}", cls="gwb-quiet") if left else None
         return tag(
@@ -169,6 +174,9 @@ def _figures(shown: Shown) -> Html | None:
     """Speed, and what all GPUs have in common, in one line."""
     if shown.phase is not Phase.RUNNING:
         return None
+    if shown.dask is not None:
+        said = join(dask_html.figures(shown.dask), between=_BETWEEN)
+        return tag("div", said, cls="gwb-quiet gwb-figures") if said else None
     found = []
     if shown.progress and (speed := lines.rate(shown.progress)):
         found.append(("", speed))
@@ -183,7 +191,9 @@ def _came_back(shown: Shown) -> Html | None:
 
 
 def _notes(shown: Shown) -> Html | None:
-    return join([tag("div", f"▲ {note}", cls="gwb-note") for note in shown.notes]) if shown.notes else None
+    return (
+        join([tag("div", "▲ ", coded(note), cls="gwb-note") for note in shown.notes]) if shown.notes else None
+    )
 
 
 def _foot(found: Snapshot) -> Html | None:
@@ -206,9 +216,10 @@ def _details(found: Snapshot) -> list[Html]:
     shown = found.snapshot
     parts = []
     if shown.phase is Phase.FAILED and (chart := _chart(shown)):
-        parts.append(_fold("GPU", chart))
+        parts.append(_fold("Over time" if shown.dask else "GPU", chart))
     if ranks := _ranks(shown):
         parts.append(ranks)
+    parts.extend(_of_dask(shown))
     if shown.failure and shown.failure.detail and shown.failure.cause not in _TRACEBACK_IN_CELL:
         parts.append(_fold("Last lines", tag("pre", shown.failure.detail, cls="gwb-lines")))
     if len(shown.moments) > 1 and shown.phase.ended:
@@ -218,6 +229,16 @@ def _details(found: Snapshot) -> list[Html]:
 
 def _ranks(shown: Shown) -> Html | None:
     return _fold("Ranks", _rank_table(shown)) if shown.rank_count > 1 and shown.ranks else None
+
+
+def _of_dask(shown: Shown) -> list[Html]:
+    """What is opened by hand of a Dask cluster."""
+    found = dask_html.folded(shown.dask, live=_goes_on(shown)) if shown.dask else []
+    return [_fold(title, inside) for title, inside in found]
+
+
+def _goes_on(shown: Shown) -> bool:
+    return shown.phase in (Phase.RUNNING, Phase.STOPPING)
 
 
 def _fold(title: str, inside: Html) -> Html:
@@ -255,6 +276,8 @@ def _rank_row(one: RankLine, *, hosts: bool) -> Html:
 
 
 def _chart(shown: Shown) -> Html | None:
+    if shown.dask is not None:
+        return dask_html.curves(shown, shown.dask)
     return (
         draw(shown.chart, several_ranks=shown.rank_count > 1, live=not shown.phase.ended)
         if shown.chart

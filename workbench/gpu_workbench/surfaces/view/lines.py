@@ -37,7 +37,7 @@ def place(found: Snapshot) -> list[str]:
     where, shown = found.where, found.snapshot
     parts = [f"session {where.session}"] if where.session and shown.kind is Kind.SESSION else []
     if shown.kind is not Kind.SESSION:
-        parts.append(shown.kind.value)
+        parts.append("Dask" if shown.kind is Kind.DASK else shown.kind.value)
     cluster = " / ".join(part for part in (where.context, where.namespace) if part)
     if cluster or where.backend != "local":
         parts.append(cluster or where.backend)
@@ -85,7 +85,8 @@ def hint(shown: Shown, run: RunState | None) -> str:
         if run is not None and run.ahead and waiting(shown.phase):
             parts.insert(0, shown.explanation.sentence)
     if shown.phase is Phase.FAILED and shown.failure and not any(parts):
-        parts.append(_FIXES.get(shown.failure.cause, ""))
+        fixes = _FIXES_OF_DASK if shown.kind is Kind.DASK else _FIXES
+        parts.append(fixes.get(shown.failure.cause, ""))
     if waiting(shown.phase) and shown.waited is not None and shown.waited >= 1:
         parts.append(f"waited {show_seconds(shown.waited)}")
     return " · ".join(part for part in parts if part)
@@ -97,6 +98,7 @@ _FIXES = {
     Cause.TIME_LIMIT: "Start it with a longer --time-limit",
     Cause.LOST: "%gpu why says what is known",
 }
+_FIXES_OF_DASK = {cause: _FIXES[cause] for cause in (Cause.TIME_LIMIT, Cause.LOST)}
 
 
 def notes(shown: Shown, workload: Workload) -> tuple[str, ...]:
@@ -232,7 +234,8 @@ def ending(shown: Shown) -> str:
     """When it ends by itself, where it will."""
     if not shown.ending:
         return ""
-    words = {"idle": "ends in {} if no cell runs", "orphan": "ends in {} if nobody comes back"}
+    comes = "task comes" if shown.kind is Kind.DASK else "cell runs"
+    words = {"idle": f"ends in {{}} if no {comes}", "orphan": "ends in {} if nobody comes back"}
     return words.get(shown.ending.name, "ends in {} by its " + shown.ending.name + " limit").format(
         show_about(shown.ending.seconds)
     )

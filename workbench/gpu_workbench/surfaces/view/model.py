@@ -157,6 +157,131 @@ class RankLine:
 
 
 @dataclass(frozen=True)
+class DaskGroup:
+    """The tasks of one function of a Dask computation."""
+
+    name: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class DaskCounts:
+    """The tasks of the Dask computation that is under way, or of the last one.
+
+    Args:
+        waiting: Those that wait for others, or for a worker; ``stuck`` of them fit no worker.
+        retried: Those that were given to another worker because theirs was lost.
+        rate: Tasks a second.
+        groups: The functions that have most tasks open.
+    """
+
+    done: int = 0
+    failed: int = 0
+    running: int = 0
+    waiting: int = 0
+    stuck: int = 0
+    retried: int = 0
+    rate: float | None = None
+    seconds_left: float | None = None
+    groups: tuple[DaskGroup, ...] = ()
+
+    @property
+    def open(self) -> int:
+        """Those that are neither done nor failed."""
+        return self.running + self.waiting
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.done + self.failed + self.open
+
+
+@dataclass(frozen=True)
+class DaskWorkerLine:
+    """One Dask worker in the table of workers, or several of them together.
+
+    Args:
+        name: As much of its name as tells it from the others.
+        whole: All of its name, where that is more and may be saved.
+        note: What sets it apart, in words; empty where nothing does.
+        threads: How many tasks it can run at a time; ``executing`` run now, and ``waiting`` it was given besides.
+        cpu: Per cent of one core.
+        spilled: Bytes of results on its disk for want of memory.
+        sent: Bytes a second to other workers, and ``received`` from them.
+        gpus: How many it has; ``busy`` is the mean of their utilisation in per cent.
+        gpu_memory: Bytes used on all of them, of ``gpu_memory_total``.
+        missing: Why their utilisation is not known.
+    """
+
+    name: str = ""
+    whole: str = ""
+    note: str = ""
+    threads: int = 0
+    executing: int = 0
+    waiting: int = 0
+    cpu: float | None = None
+    memory: int | None = None
+    memory_limit: int | None = None
+    spilled: int = 0
+    sent: int = 0
+    received: int = 0
+    gpus: int = 0
+    busy: float | None = None
+    gpu_memory: int | None = None
+    gpu_memory_total: int | None = None
+    missing: str = ""
+
+
+@dataclass(frozen=True)
+class DaskPast:
+    """What a Dask cluster did over the last ``seconds``, oldest first; a gap where nothing is known.
+
+    Args:
+        busy: Per cent of its threads that ran a task.
+        rate: Tasks a second.
+        utilisation: Mean of its GPUs in per cent; empty where none gave any.
+    """
+
+    seconds: float
+    busy: tuple[float | None, ...] = ()
+    rate: tuple[float | None, ...] = ()
+    utilisation: tuple[float | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class DaskShown:
+    """A Dask cluster as its scheduler sees it.
+
+    Args:
+        wanted: How many workers it is to have; ``None`` where that is not known.
+        count: How many it has; ``None`` before its scheduler has said anything.
+        workers: At most 64 of them, by name: first of all those that something sets apart.
+        rest: The others together; ``None`` where there are none.
+        all: All of them together.
+        moved: Bytes that workers have sent each other since the scheduler started.
+        lost: Workers that went without having been told to.
+        idle: Seconds since the last task was done; ``None`` while there are any, or there was none.
+        waits: Why workers that it is to have are not there.
+        dashboard: Whether its scheduler serves Dask's own dashboard.
+    """
+
+    wanted: int | None = None
+    count: int | None = None
+    tasks: DaskCounts = DaskCounts()
+    workers: tuple[DaskWorkerLine, ...] = ()
+    rest: DaskWorkerLine | None = None
+    all: DaskWorkerLine = DaskWorkerLine()
+    clients: int = 0
+    moved: int = 0
+    lost: int = 0
+    idle: float | None = None
+    waits: Explanation | None = None
+    past: DaskPast | None = None
+    dashboard: bool = False
+
+
+@dataclass(frozen=True)
 class ResultLine:
     """A value that came back, or can be fetched, and its size in bytes."""
 
@@ -197,6 +322,7 @@ class Shown:
         rank_count: How many ranks there are; ``ranks`` holds those worth a line.
         characters: Stream name to characters written by the run.
         published: How much of that stands in the cell.
+        dask: Of a Dask cluster, its tasks and workers.
     """
 
     saved: Saved
@@ -226,6 +352,7 @@ class Shown:
     displays: int = 0
     truncated: int = 0
     published: Published = Published()
+    dask: DaskShown | None = None
 
 
 @dataclass(frozen=True)

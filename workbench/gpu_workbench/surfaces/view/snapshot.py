@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import replace
 
 from gpu_workbench.__about__ import __version__
 from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import Kind, Phase, Progress, RankState, Receipt, RunState, Workload
-from gpu_workbench.surfaces.view import clean, lines, series
+from gpu_workbench.surfaces.view import clean, dask, dask_lines, lines, series
+from gpu_workbench.surfaces.view.fitting import fit
 from gpu_workbench.surfaces.view.model import (
-    LIMIT,
     VERSION,
     Chart,
     Ending,
@@ -28,7 +26,6 @@ from gpu_workbench.surfaces.view.model import (
 NOTHING_PUBLISHED = Published()
 
 _RANKS = 32
-_RESULTS = 12
 _BEFORE_THE_RUN = frozenset({Phase.QUEUED, Phase.PENDING, Phase.STARTING})
 
 
@@ -41,19 +38,24 @@ def snapshot(
     saved: Saved | str = Saved.SUMMARY,
     published: Published = NOTHING_PUBLISHED,
     asked: float | None = None,
+    workers_wanted: int | None = None,
+    workers_waiting: Explanation | None = None,
 ) -> Snapshot:
     """One moment of a run, cleaned, bounded to 32 KiB of JSON, and without what may not be saved.
 
     Args:
         workload: What is known of the workload.
-        run_id: Which of its runs; ``None`` for the workload itself.
+        run_id: Which of its runs; ``None`` for the workload itself, which a Dask cluster always is.
         where: Where it runs, in words, complete: what may not be saved is taken out here.
         explanation: Why it waits or ended, where something is known.
         saved: ``summary`` leaves out nodes, namespace, context and cost; ``none`` leaves the ids and the phase alone.
         published: How much of the run's output stands in the cell already.
         asked: Seconds since it was asked for, by the caller's own clock; shown until the agent has a clock to say it.
+        workers_wanted: Of a Dask cluster, how many workers it is to have; ``None`` where that is not known.
+        workers_waiting: And why not all of them are there.
     """
     saved = Saved(saved)
+    run_id = None if workload.kind is Kind.DASK else run_id
     run = _run(workload, run_id)
     phase = _phase(workload, run)
     run_key = clean.line(run_id or "", 64)
@@ -67,7 +69,7 @@ def snapshot(
             published=published,
         )
         hidden = Where(backend=clean.line(where.backend, 20), hidden=("everything but the phase",))
-        return _fit(
+        return fit(
             Snapshot(
                 VERSION,
                 identity,
@@ -84,9 +86,14 @@ def snapshot(
         shown, explanation=_explained(explanation, discreet, saved), published=_published(published)
     )
     place = _where(where, saved)
+    if workload.kind is Kind.DASK:
+        waits = _explained(workers_waiting, discreet, saved)
+        shown = _of_dask(shown, workload, name=where.session, wanted=workers_wanted, waits=waits)
     shown = replace(shown, notes=lines.notes(shown, workload))
     shown = replace(shown, answer=lines.answer(shown, run, workload), hint=lines.hint(shown, run))
-    return _fit(Snapshot(VERSION, identity, run_key, place, shown, __version__))
+    if shown.dask is not None:
+        shown = dask_lines.told(shown, shown.dask)
+    return fit(Snapshot(VERSION, identity, run_key, place, shown, __version__))
 
 
 def worth_showing(run: RunState | Shown | None, elapsed: float) -> bool:
@@ -163,6 +170,29 @@ def _shown(
         else {},
         displays=run.displays if run else 0,
         truncated=run.truncated if run else 0,
+    )
+
+
+def _of_dask(
+    shown: Shown, workload: Workload, *, name: str, wanted: int | None, waits: Explanation | None
+) -> Shown:
+    """With its tasks and workers. It is no gang, so it has no ranks; and what it costs its workers alone would tell."""
+    head = workload.ranks.get(0)
+    now = head.now if head else 0.0
+    found = dask.section(workload, now=now, wanted=wanted, waits=waits, whole_names=shown.saved is Saved.FULL)
+    running = shown.phase is Phase.RUNNING
+    idle = running and found.count is not None and not found.tasks.open
+    return replace(
+        shown,
+        name=clean.line(name, 80),
+        word="Idle" if idle else shown.word,
+        ran=clean.seconds(now) if now and not lines.waiting(shown.phase) else None,
+        progress=dask_lines.progress(found) if running else None,
+        cost="",
+        chart=None,
+        ranks=(),
+        rank_count=0,
+        dask=found,
     )
 
 
@@ -338,46 +368,3 @@ def _where(where: Where, saved: Saved) -> Where:
         ("cost", where.price),
     )
     return replace(shown, hidden=(*shown.hidden, *(name for name, value in left_out if value)))
-
-
-def size(found: Snapshot) -> int:
-    """Bytes of JSON that ``found`` takes, counted in its longest spelling."""
-    return len(json.dumps(found.to_json()))
-
-
-def _fit(found: Snapshot) -> Snapshot:
-    """``found``, made smaller step by step until it keeps to the limit: first what is drawn, last what is said."""
-    for smaller in _STEPS:
-        if size(found) <= LIMIT:
-            break
-        found = replace(found, snapshot=smaller(found.snapshot))
-    return found
-
-
-def _thin(chart: Chart | None) -> Chart | None:
-    if chart is None:
-        return None
-    gpus = tuple(
-        replace(one, utilisation=one.utilisation[1::2], memory=one.memory[1::2]) for one in chart.gpus
-    )
-    return replace(chart, gpus=gpus)
-
-
-def _short_details(shown: Shown) -> Shown:
-    failure = clean.failure(shown.failure, detail=500)
-    ranks = tuple(replace(one, failure=clean.failure(one.failure, detail=0)) for one in shown.ranks[:8])
-    return replace(
-        shown, failure=failure, ranks=ranks, results=shown.results[:_RESULTS], notes=shown.notes[:2]
-    )
-
-
-_STEPS: tuple[Callable[[Shown], Shown], ...] = (
-    lambda shown: replace(shown, results=shown.results[: 4 * _RESULTS]),
-    lambda shown: replace(shown, chart=_thin(shown.chart)),
-    _short_details,
-    lambda shown: replace(shown, chart=_thin(shown.chart)),
-    lambda shown: replace(
-        shown, chart=replace(shown.chart, gpus=()) if shown.chart else None, ranks=shown.ranks[:2]
-    ),
-    lambda shown: replace(shown, chart=None, ranks=(), results=(), notes=(), moments=()),
-)

@@ -84,6 +84,15 @@ _SHEET = f"""
 .gwb progress::-webkit-progress-bar{{background:var(--gwb-faint);border-radius:2px}}
 .gwb progress::-webkit-progress-value{{background:var(--gwb-run);border-radius:2px}}
 .gwb progress::-moz-progress-bar{{background:var(--gwb-run);border-radius:2px}}
+.gwb .gwb-tasks{{display:flex;gap:1px;flex:1 1 120px;height:6px;border-radius:2px;background:var(--gwb-faint);
+ overflow:hidden}}
+.gwb .gwb-tasks>span{{min-width:2px}}
+.gwb .gwb-done-part{{background:var(--gwb-run)}}
+.gwb .gwb-run-part{{background:color-mix(in srgb,var(--gwb-run) 45%,transparent)}}
+.gwb .gwb-fail-part{{background:var(--gwb-fail)}}
+.gwb .gwb-none-part{{background:var(--gwb-faint);box-shadow:inset 0 0 0 1px var(--gwb-line)}}
+.gwb .gwb-key{{display:inline-block;width:8px;height:8px;border-radius:1px;margin-right:5px}}
+.gwb .gwb-figures{{display:flex;flex-wrap:wrap;gap:0 16px}}
 .gwb .gwb-gpus{{display:grid;grid-template-columns:repeat(var(--gwb-columns,4),minmax(0,1fr));gap:8px 10px;margin-top:8px}}
 @container (max-width:560px){{.gwb .gwb-gpus.gwb-wide{{grid-template-columns:minmax(0,1fr)}}}}
 @container (max-width:560px){{.gwb .gwb-gpus.gwb-many{{grid-template-columns:repeat(4,minmax(0,1fr))}}}}
@@ -123,6 +132,18 @@ _SHEET = f"""
 .gwb table.gwb-table .gwb-long{{min-width:140px}}
 .gwb td svg.gwb-spark{{display:inline-block;vertical-align:middle;width:120px;height:18px;margin:0}}
 .gwb table.gwb-table .gwb-number{{text-align:right;white-space:nowrap}}
+.gwb table.gwb-workers{{margin:8px 0 0;width:100%}}
+.gwb table.gwb-workers th,.gwb table.gwb-workers td{{padding:2px 18px 2px 0;font-size:12px}}
+.gwb table.gwb-workers tbody tr+tr,.gwb table.gwb-functions tbody tr+tr{{border:0}}
+.gwb table.gwb-workers th.gwb-number{{text-align:right}}
+.gwb table.gwb-workers td:last-child,.gwb table.gwb-workers th:last-child{{padding-right:0}}
+@container (max-width:720px){{.gwb table.gwb-workers .gwb-much-room{{display:none}}}}
+@container (max-width:520px){{.gwb table.gwb-workers .gwb-room{{display:none}}}}
+.gwb td>.gwb-bar{{min-width:52px}}
+.gwb .gwb-bar>.gwb-run-bar{{background:var(--gwb-run)}}.gwb .gwb-bar>.gwb-wait-bar{{background:var(--gwb-wait)}}
+.gwb table.gwb-functions td:last-child{{padding-right:0}}
+.gwb td.gwb-function{{width:60%;vertical-align:middle!important}}
+.gwb table.gwb-functions{{width:100%}}
 .gwb pre.gwb-lines{{font-family:var(--jp-code-font-family,ui-monospace,monospace);font-size:12px;line-height:1.4;
  margin:4px 0;white-space:pre-wrap;overflow-wrap:anywhere;
  background:none;color:var(--gwb-text);max-height:16em;overflow:auto}}

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gpu_workbench.core.facts import Explanation
-from gpu_workbench.core.model import Phase, Workload
+from gpu_workbench.core.model import Kind, Phase, Workload
 from gpu_workbench.core.quantities import show_bytes
-from gpu_workbench.surfaces.view import clean, lines, series, svg, text
+from gpu_workbench.surfaces.view import clean, dask_lines, dask_tables, lines, series, svg, text
 from gpu_workbench.surfaces.view.html import mark
 from gpu_workbench.surfaces.view.markup import Html, tag
 from gpu_workbench.surfaces.view.model import GpuSeries, Snapshot
@@ -68,7 +68,9 @@ def ls(found: Sequence[Snapshot]) -> Rendered:
 
 
 def top(workload: Workload) -> Rendered:
-    """``%gpu top``: every GPU with its latest figures and its last minute."""
+    """``%gpu top``: every GPU with its latest figures and its last minute; of a Dask cluster every worker."""
+    if workload.kind is Kind.DASK:
+        return _top_of_dask(workload)
     gpus = series.each(workload.ranks, seconds=60.0)
     if not gpus:
         return _sentence("No GPUs")
@@ -77,13 +79,30 @@ def top(workload: Workload) -> Rendered:
     plain = [_figures(one, several=several) for one in gpus]
     drawn = [[*row[:-1], _sparkline(one), row[-1]] for row, one in zip(plain, gpus, strict=True)]
     tagged = "SIMULATED" if workload.simulated else ""
-    written = text.columns([titles, *plain]) + (f"\n{tagged}: the devices are doubles" if tagged else "")
+    written = text.columns([titles, *plain]) + _of_doubles(tagged)
     return Rendered(
         html=_table(
             (*titles[:-1], "last minute", ""), drawn, short=frozenset(range(len(titles))), caption=tagged
         ),
         text=written,
     )
+
+
+def _top_of_dask(workload: Workload) -> Rendered:
+    titles, rows = dask_tables.rows(workload)
+    if not rows:
+        return _sentence("No workers")
+    right = frozenset(range(1, len(titles) - 1))
+    drawn = [[tag("strong", row[0]), *row[1:-1], tag("span", row[-1], cls="gwb-note")] for row in rows]
+    tagged = "SIMULATED" if workload.simulated else ""
+    return Rendered(
+        html=_table(titles, drawn, right=right, short=frozenset({0}), caption=tagged),
+        text=text.columns([titles, *rows], right=right) + _of_doubles(tagged),
+    )
+
+
+def _of_doubles(tagged: str) -> str:
+    return f"\n{tagged}: the devices are doubles" if tagged else ""
 
 
 def names(rows: Sequence[NameRow]) -> Rendered:
@@ -156,7 +175,11 @@ def checks(found: Sequence[tuple[bool | None, str, str]]) -> Rendered:
 def why(found: Snapshot, explanation: Explanation | None) -> Rendered:
     """``%gpu why``: the reason in a sentence, what to do, and whose word it is."""
     shown = found.snapshot
-    sentence = clean.line(explanation.sentence, 400) if explanation else shown.answer or "Nothing holds it up"
+    sentence = shown.answer or "Nothing holds it up"
+    if explanation is None and shown.dask is not None and shown.dask.waits is not None:
+        explanation, sentence = shown.dask.waits, dask_lines.waits(shown.dask)
+    elif explanation is not None:
+        sentence = clean.line(explanation.sentence, 400)
     fix = clean.line(explanation.fix, 300) if explanation else ""
     source = clean.line(explanation.source, 200) if explanation else ""
     head = tag(

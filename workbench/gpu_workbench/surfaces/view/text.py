@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gpu_workbench.core.model import Phase
 from gpu_workbench.core.quantities import show_seconds
-from gpu_workbench.surfaces.view import lines
+from gpu_workbench.surfaces.view import dask_lines, lines
 from gpu_workbench.surfaces.view.model import Shown, Snapshot
 
 _BAR = 20
@@ -41,12 +41,15 @@ def _second(shown: Shown, *, bar: bool) -> list[str]:
         )
         return [done, lines.left(shown), *_gpu(shown), *_spent(shown)]
     if shown.phase is Phase.RUNNING:
-        return [shown.answer, *_gpu(shown), *_spent(shown)]
+        ends = lines.ending(shown) if shown.dask else ""
+        return [shown.answer, *_gpu(shown), *_spent(shown), ends]
     bill = lines.pairs(lines.receipt(shown)) if shown.phase.ended else []
     return [shown.answer, *bill]
 
 
 def _gpu(shown: Shown) -> list[str]:
+    if shown.dask is not None:
+        return lines.pairs(dask_lines.short_figures(shown.dask))
     return lines.pairs(lines.gpu_figures(shown.chart)) if shown.chart else []
 
 
