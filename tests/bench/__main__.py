@@ -51,6 +51,7 @@ SUBJECTS = (
     "live_view",
     "panel",
     "log_viewer",
+    "dask_clusters",
 )
 
 

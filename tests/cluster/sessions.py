@@ -43,7 +43,7 @@ class Session:
 
     def left(self) -> list[str]:
         """What there is of workloads in the namespace, beside the roots that say how they ended."""
-        kinds = "pods,jobs,services,secrets,configmaps"
+        kinds = "pods,jobs,deployments,services,secrets,configmaps"
         found = self.kubectl("get", kinds, "-l", "gpu-workbench.dev/id", "-o", "name").split()
         return [name for name in found if not name.startswith("configmap/")]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import os
 import shutil
 import subprocess
@@ -9,8 +11,11 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
@@ -40,7 +45,7 @@ def home() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def cluster_home(home: dict[str, str], cluster: Cluster, namespace: str, tmp_path: Path) -> dict[str, str]:
+def cluster_home(cluster: Cluster, namespace: str, home: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """The same on a cluster: a kubeconfig that stands in a fresh namespace, and the image of the cluster's workers."""
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_bytes(Path(cluster.kubeconfig).read_bytes())
@@ -54,6 +59,18 @@ def cluster_home(home: dict[str, str], cluster: Cluster, namespace: str, tmp_pat
     return home
 
 
+@pytest.fixture
+def dask_home(
+    dask_operator: None, cluster_home: dict[str, str], cluster: Cluster, namespace: str
+) -> dict[str, str]:
+    """The same where Dask's operator works, and a profile mounts a volume that all pods write to."""
+    cluster.volume("shared", namespace=namespace)
+    settings = Path(cluster_home["XDG_CONFIG_HOME"]) / "gpu-workbench" / "config.yaml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("profiles: {default: {volumes: ['shared:/data'], env: {DATA: /data}}}\n")
+    return cluster_home
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_example_runs_on_local(notebook: Path, home: dict[str, str], tmp_path: Path) -> None:
@@ -63,8 +80,11 @@ def test_example_runs_on_local(notebook: Path, home: dict[str, str], tmp_path: P
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
-def test_example_runs_on_kubernetes(notebook: Path, cluster_home: dict[str, str], tmp_path: Path) -> None:
-    run_and_judge(notebook, cluster_home, tmp_path / "project")
+def test_example_runs_on_kubernetes(
+    notebook: Path, cluster: Cluster, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    environment = request.getfixturevalue("dask_home" if "dask" in notebook.stem else "cluster_home")
+    run_and_judge(notebook, environment, tmp_path / "project")
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -114,10 +134,50 @@ def files_and_modules(content: nbformat.NotebookNode) -> None:
     assert printed(cell(content, "print(report.read_text())")).strip() == new.strip()
 
 
+def dask_cluster(content: nbformat.NotebookNode) -> None:
+    assert values(cell(content, "client.map")) == [str([n**2 for n in range(10)])]
+    assert printed(cell(content, "to_parquet")) == "12 files\n"
+    assert values(cell(content, "cluster.scale(3)")) == ["3"]
+    made: dict[str, Any] = {}
+    exec(cell(content, "def rides").source, made)
+    table = pd.concat([made["rides"](month) for month in range(1, 13)]).merge(made["zones"], on="zone")
+
+    (shown,) = values(cell(content, "by_district.round", whole=False))
+    found = pd.read_csv(io.StringIO(shown.replace("district", "", 1)), sep=r"\s+", header=0)
+    assert list(found.columns) == ["km", "night", "tipped"]
+    by_district = table.groupby("district").agg({"km": "mean", "night": "sum", "tipped": "mean"})
+    np.testing.assert_allclose(found, by_district.loc[found.index], atol=6e-5)
+    assert list(found.index) == ["Airport", "Centre", "North", "South"]
+
+    (shown,) = values(cell(content, "weights.round"))
+    weights = ast.literal_eval(shown)
+    airport = table.district == "Airport"
+    columns = {"constant": 1.0, "km": table.km, "night": table.night, "airport": airport}
+    score = sum(weights[name] * column for name, column in columns.items())
+    chance = 1 / (1 + np.exp(-score))
+    for column in columns.values():  # of the most likely weights the slope is 0 in every direction
+        assert abs(((chance - table.tipped) * column).mean()) < 1e-3
+    assert [*weights.values()] == pytest.approx([-2, 0.3, 1, 1], abs=0.05)
+    loss = -np.log(np.where(table.tipped, chance, 1 - chance)).mean()
+    trained = printed(cell(content, "np.linalg.solve")).split("loss ")[1:]
+    losses = [float(line.split()[0]) for line in trained]
+    assert losses == sorted(losses, reverse=True)
+    assert [losses[0], losses[-1]] == pytest.approx([np.log(2), loss], abs=1e-3)
+    (kept,) = printed(cell(content, "shutil.rmtree")).splitlines()
+    assert kept == f"{len(table)} rides, loss {losses[-1]:.4f}"
+
+    (drawn,) = (
+        out.data for out in cell(content, "plt.subplots").outputs if out.output_type == "display_data"
+    )
+    assert "image/png" in drawn
+    assert printed(cell(content, "%gpu stop dask")).startswith("Stopped dask")
+
+
 JUDGES = {
     "01-first-cell": first_cell,
     "02-detached-run": detached_run,
     "03-files-and-modules": files_and_modules,
+    "04-dask": dask_cluster,
 }
 
 

@@ -136,3 +136,64 @@ def test_a_message_that_is_no_record_decides_nothing(rubbish):
 
 def test_objects_without_anything_in_them_are_no_error():
     assert phase_of(kind=Kind.SESSION, root={}, job={}, head=head_pod([{}])) is Phase.PENDING
+
+
+# --- A Dask cluster: a DaskCluster in place of a Job, and Deployments that start its pods again
+
+CLUSTER = {"kind": "DaskCluster", "status": {"phase": "Running"}}
+
+
+def dask_pod(component, *args, **fields):
+    made = pod(*args, index="", **fields)
+    made["metadata"]["labels"] = {"dask.org/component": component}
+    return made
+
+
+def scheduler(*args, **fields):
+    return dask_pod("scheduler", *args, **fields)
+
+
+def worker(*args, **fields):
+    return dask_pod("worker", *args, created="2026-01-02T00:00:00Z", **fields)
+
+
+@pytest.mark.parametrize(
+    ("expected", "cluster", "pods"),
+    [
+        (Phase.PENDING, {"kind": "DaskCluster"}, []),  # its operator has not looked at it
+        (Phase.PENDING, CLUSTER, [worker(state=RUNNING)]),
+        (Phase.PENDING, CLUSTER, [scheduler("Pending", node="")]),
+        (Phase.STARTING, CLUSTER, [scheduler("Pending")]),
+        (Phase.RUNNING, CLUSTER, [scheduler(state=RUNNING), worker("Pending", node="")]),
+        # Its Deployment starts it again, whatever it ended with.
+        (Phase.STARTING, CLUSTER, [scheduler(state=ended(1))]),
+        (Phase.STARTING, CLUSTER, [scheduler(state=ended(0, STOPPED))]),
+        (Phase.STARTING, CLUSTER, [scheduler("Failed", reason="Evicted")]),
+        (
+            Phase.STARTING,
+            CLUSTER,
+            [scheduler("Failed", reason="Evicted"), scheduler("Pending", created="2026-01-01T00:00:09Z")],
+        ),
+        (
+            Phase.STOPPING,
+            {"metadata": {"deletionTimestamp": "2026-01-01T00:00:09Z"}},
+            [scheduler(state=RUNNING)],
+        ),
+        (Phase.STOPPING, None, [scheduler(state=RUNNING, deleted="2026-01-01T00:00:09Z")]),
+        (Phase.PENDING, None, []),  # the root alone: it is being made
+    ],
+)
+def test_the_phase_of_a_dask_cluster_is_its_schedulers(expected, cluster, pods):
+    assert phase_of(kind=Kind.DASK, root=ROOT, job=cluster, head=head_pod(pods)) is expected
+
+
+def test_a_dask_cluster_that_was_stopped_or_is_forgotten():
+    for pods in ([], [scheduler(state=ended(0, STOPPED))]):
+        assert phase_of(kind=Kind.DASK, root=ROOT_ENDED, job=None, head=head_pod(pods)) is Phase.STOPPED
+    assert phase_of(kind=Kind.DASK, root=None, job=None, head=None) is Phase.LOST
+
+
+def test_no_worker_is_the_head_however_new_it_is():
+    head = scheduler(state=RUNNING)
+    assert head_pod([worker(state=RUNNING), head, worker(state=RUNNING)]) is head
+    assert head_pod([worker(state=RUNNING)]) is None

@@ -24,6 +24,8 @@ class Limits:
     orphan: float = ORPHAN_LIMIT
     time: float | None = None
     kept_until: float = 0.0
+    what: str = "cell"
+    """What it would do if it did anything, for people."""
 
     def keep(self, *, now: float, seconds: float) -> None:
         """Do not end for idleness before ``seconds`` from now."""
@@ -53,7 +55,7 @@ class Limits:
         minutes = {"idle": self.idle, "orphan": self.orphan, "time": self.time or 0.0}[name] / 60
         shown = f"{minutes:.0f} min" if minutes >= 1 else f"{minutes * 60:.0f} s"
         return {
-            "idle": f"no cell ran for {shown} (idle limit)",
-            "orphan": f"no notebook was connected and no cell ran for {shown} (orphan limit)",
+            "idle": f"no {self.what} ran for {shown} (idle limit)",
+            "orphan": f"no notebook was connected and no {self.what} ran for {shown} (orphan limit)",
             "time": f"its time limit of {shown} was reached",
         }[name]

@@ -87,6 +87,8 @@ class Service:
         self.copies = Copies(config)
         self.limits = Limits(idle=config.idle_limit, orphan=config.orphan_limit, time=config.time_limit)
         self.runs = Runs(journal=self.journal, clock=self.clock, devices=self._devices)
+        self.told_to_end = ""
+        """Why a signal to end comes, where that is known before; empty where it is not."""
         self.job: Job | None = None
         self.dask: Wrapped | None = None
         self._launched = launched
@@ -251,6 +253,7 @@ class Service:
 
     async def _run_dask(self) -> Outcome:
         self.payload = self.dask = dask = self._wrapped()
+        self.limits.what = "task"
         try:
             await self._unless_it_ends(dask.start())
             self.phase = Phase.RUNNING
@@ -371,9 +374,15 @@ class Service:
                     if deadline
                     else e.LimitSet(limit="none")
                 )
-            if deadline and self.clock() >= deadline[1] and self.config.ends_itself:
-                cause = Cause.TIME_LIMIT if deadline[0] == "time" else Cause.STOPPED
-                return self.stop(self.limits.reason(deadline[0]), cause=cause)
+            if deadline and self.clock() >= deadline[1]:
+                reason = self.limits.reason(deadline[0])
+                if not self.config.ends_itself:  # who ends it sends a signal, and that says nothing
+                    self.told_to_end = reason
+                else:
+                    cause = Cause.TIME_LIMIT if deadline[0] == "time" else Cause.STOPPED
+                    return self.stop(reason, cause=cause)
+            elif deadline:
+                self.told_to_end = ""
             await asyncio.sleep(1.0 if deadline is None else min(1.0, max(0.05, deadline[1] - self.clock())))
 
     def _deadline(self) -> tuple[str, float] | None:

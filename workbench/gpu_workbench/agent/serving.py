@@ -43,10 +43,7 @@ async def _serve(
     service = Service(config, command=command, launched=launched)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(
-            number,
-            functools.partial(service.stop, f"it was told to end from outside ({number.name})", told=True),
-        )
+        loop.add_signal_handler(number, functools.partial(_told_to_end, service, number))
     routes = Routes(service, token=_token(config))
     server = Server(routes, headers={"gpu-workbench-version": VERSION}, tls=_tls(config))
     server.start([listener])
@@ -60,6 +57,11 @@ async def _serve(
     await server.close(patience=READERS_PATIENCE)
     service.forget()
     return int(outcome.code)
+
+
+def _told_to_end(service: Service, number: signal.Signals) -> None:
+    reason = service.told_to_end or f"it was told to end from outside ({number.name})"
+    service.stop(reason, told=True)
 
 
 def _token(config: AgentConfig) -> str:

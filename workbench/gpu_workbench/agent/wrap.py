@@ -149,7 +149,10 @@ class Wrapped(WithoutKernel):
 
     def _take(self, line: bytes) -> None:
         with contextlib.suppress(ValueError, ProtocolError):
-            state = decode(DaskState, json.loads(line))
+            form = json.loads(line)
+            if not isinstance(form, dict):
+                return
+            state = decode(DaskState, form)
             if state.idle_since is not None:  # by the wall clock of the same machine
                 since = self._clock() - max(0.0, time.time() - state.idle_since)
                 state = replace(state, idle_since=round(since, 1))

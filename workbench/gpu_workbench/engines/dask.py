@@ -205,7 +205,7 @@ def _worker_arguments(spec: WorkloadSpec, group: str) -> list[str]:
     threads = (spec.dask.threads if spec.dask else 0) or (1 if gpus else math.ceil(spec.resources.cpus or 0))
     return [
         "dask-worker",
-        *(["--cuda"] if gpus else []),
+        *(["--cuda"] if gpus == 1 else []),  # dask-cuda makes a worker of each GPU, and one pod is one worker
         scheduler_address(spec.id),
         *("--name", "$(DASK_WORKER_NAME)", "--no-dashboard", "--local-directory", f"{SCRATCH}/dask"),
         *(["--nthreads", str(threads)] if threads else []),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from gpu_workbench.app.config import Config
 from gpu_workbench.app.dask.opening import DEFAULT_NAME, cluster_named
+from gpu_workbench.app.workbench import Workbench
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.quantities import Gpus
 from gpu_workbench.core.spec import DaskCluster, Handle, WorkloadSpec, with_fields
@@ -51,8 +52,10 @@ def cluster_request(here: Here, flags: CommandFlags) -> ClusterRequest:
         value = getattr(flags, flag.key)
         if flag.field and value not in (None, ()):
             own[flag.field] = dict(value) if flag.key == "group" else value
-    if flags.adapt is not None and flags.n_workers is None:
-        own["dask.n_workers"] = max(flags.adapt[0], 0)
+    if (
+        flags.adapt is not None and flags.n_workers is None
+    ):  # on this machine devices are held from the start on
+        own["dask.n_workers"] = flags.adapt[1 if request.backend == "local" else 0]
     spec = replace(request.spec, kind=Kind.DASK, name=flags.name or DEFAULT_NAME, dask=DaskCluster())
     asked = {**request.asked, **own}
     if flags.adapt is not None:  # its size is its own matter from then on
@@ -80,7 +83,17 @@ def driver_request(here: Here, flags: CellFlags) -> Request:
     cluster = here.portal.call(
         cluster_named, workbench, request.backend, flags.dask, owner=request.spec.owner
     )
-    return replace(request, spec=driver_spec(request, cluster.handle))
+    spec = driver_spec(request, cluster.handle)
+    here.portal.call(_end_former, workbench, request.backend, spec)
+    return replace(request, spec=spec)
+
+
+async def _end_former(workbench: Workbench, backend: str, spec: WorkloadSpec) -> None:
+    """A driver outlives a cluster that has ended by itself, under the name that the next one's has."""
+    for handle in await workbench.backend(backend).list(owner=spec.owner):
+        former = handle.spec
+        if former.name == spec.name and former.drives not in ("", spec.drives) and not handle.ended:
+            await workbench.stop(backend, handle)
 
 
 def driver_spec(request: Request, cluster: Handle) -> WorkloadSpec:
@@ -97,6 +110,16 @@ def driver_spec(request: Request, cluster: Handle) -> WorkloadSpec:
         placement=like.placement,
         resources=replace(like.resources, gpus=Gpus(0)),
     )
-    return with_fields(
-        spec, {name: value for name, value in request.asked.items() if "." in name or name == "image"}
-    )
+    return with_fields(spec, {name: _added(spec, name, value) for name, value in request.asked.items()})
+
+
+def _added(spec: WorkloadSpec, name: str, value: object) -> object:
+    """What a field becomes by what is asked: volumes, variables and secrets add up, as over a profile's."""
+    if name == "env" and isinstance(value, Mapping):
+        return {**spec.env, **value}
+    if name == "placement.secrets" and isinstance(value, tuple):
+        return tuple(dict.fromkeys((*spec.placement.secrets, *value)))
+    if name == "volumes" and isinstance(value, tuple):
+        taken = {volume.path for volume in value}
+        return (*(volume for volume in spec.volumes if volume.path not in taken), *value)
+    return value

@@ -115,6 +115,8 @@ class ApiServer:
             return 200, self.objects.pop(request.path)
         if request.verb == "patch":
             _merge(found, request.body or {})
+            self._version += 1
+            found["metadata"]["resourceVersion"] = str(self._version)
         return 200, found
 
     def _create(self, request: Request) -> tuple[int, dict]:

@@ -1,4 +1,5 @@
-"""The double of an API server with what stands behind a real one: Jobs get their pod, and what is owned goes with its owner.
+"""The double of an API server with what stands behind a real one: Jobs get their pod, Dask clusters what an operator makes,
+and what is owned goes with its owner.
 
 SIMULATED: no node runs anything. A pod is as it is after its start, or as a watch first tells of it.
 """
@@ -14,7 +15,8 @@ from aiohttp import web
 from tests.unit.backends.kubernetes.api_server import ApiServer, Fault, Request
 
 _COLLECTIONS = re.compile(
-    r"/(configmaps|secrets|services|jobs|pods|events|nodes|resourcequotas|persistentvolumeclaims|workloads)$"
+    r"/(configmaps|secrets|services|jobs|pods|events|nodes|resourcequotas|persistentvolumeclaims|workloads"
+    r"|deployments|daskclusters|daskworkergroups|daskautoscalers)$"
 )
 _ID = re.compile(r"\b[0-9a-f]{12}\b")
 
@@ -52,6 +54,10 @@ class LivingServer(ApiServer):
         """Hold what another one held, as JSON; versions and uids are drawn on from far above."""
         self.objects = json.loads(objects)
         self._version += 1000
+
+    def remove(self, path: str) -> None:
+        """Have an object go, with all that it owns."""
+        self._collect(self.objects.pop(path))
 
     def fail_first(self, key: Key, fault: Fault) -> None:
         """The next time that call is made, and only then, it fails like this."""
@@ -96,23 +102,54 @@ class LivingServer(ApiServer):
     def _create(self, request: Request) -> tuple[int, dict]:
         code, made = super()._create(request)
         if code == 201 and request.path.endswith("/jobs"):
-            self._give_pod(made)
+            template = made["spec"]["template"]
+            self._give_pod(made, template["metadata"]["labels"], template["spec"])
+        if code == 201 and request.path.endswith("/daskclusters"):
+            self._give_cluster(made)
         return code, made
 
-    def _give_pod(self, job: dict) -> None:
-        name, template = job["metadata"]["name"], job["spec"]["template"]
-        path = f"/api/v1/namespaces/ns/pods/{name}-0"
+    def _give_pod(self, owner: dict, labels: dict, spec: dict) -> None:
+        self._give(
+            "/api/v1/namespaces/ns/pods",
+            f"{owner['metadata']['name']}-0",
+            owner=owner,
+            labels=labels,
+            spec={**spec, "nodeName": "node"},
+            status=self.pods,
+        )
+
+    def _give_cluster(self, cluster: dict) -> None:
+        """A scheduler that runs, and the group of its workers, which have no pods."""
+        name, spec = cluster["metadata"]["name"], cluster["spec"]
+        for component in ("scheduler", "worker"):
+            labels = {**cluster["metadata"]["labels"], "dask.org/component": component}
+            deployment = self._give(
+                "/apis/apps/v1/namespaces/ns/deployments",
+                f"{name}-{component}",
+                owner=cluster,
+                labels=labels,
+                spec={"replicas": 1},
+            )
+            if component == "scheduler":
+                self._give_pod(deployment, labels, spec["scheduler"]["spec"])
+        self._give(
+            "/apis/kubernetes.dask.org/v1/namespaces/ns/daskworkergroups",
+            f"{name}-default",
+            owner=cluster,
+            labels=cluster["metadata"]["labels"],
+            spec={"cluster": name, "worker": spec["worker"]},
+        )
+
+    def _give(self, folder: str, name: str, *, owner: dict, labels: dict, **fields: object) -> dict:
         self._version += 1
-        self.objects[path] = {
-            "metadata": {
-                "name": f"{name}-0",
-                "uid": f"uid-{self._version}",
-                "labels": template["metadata"]["labels"],
-                "ownerReferences": [{"uid": job["metadata"]["uid"]}],
-            },
-            "spec": {**template["spec"], "nodeName": "node"},
-            "status": self.pods,
+        metadata = {
+            "name": name,
+            "uid": f"uid-{self._version}",
+            "labels": labels,
+            "ownerReferences": [{"uid": owner["metadata"]["uid"]}],
         }
+        self.objects[f"{folder}/{name}"] = {"metadata": metadata, **fields}
+        return self.objects[f"{folder}/{name}"]
 
     def _collect(self, gone: dict) -> None:
         """Remove what an object owned."""

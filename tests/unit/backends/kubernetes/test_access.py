@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
+from gpu_workbench.backends.credentials import make_credentials
 from gpu_workbench.backends.kubernetes import access as access_module
 from gpu_workbench.backends.kubernetes.access import load_access
 from gpu_workbench.backends.kubernetes.client import ApiClient
-from gpu_workbench.backends.credentials import make_credentials
 from gpu_workbench.backends.kubernetes.resources import CONFIG_MAPS
 from gpu_workbench.core.errors import PermissionDenied, ProfileError
 from tests.unit.backends.kubernetes.api_server import Fault

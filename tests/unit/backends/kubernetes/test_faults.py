@@ -72,8 +72,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     async def answer(*_: object) -> dict[str, object]:
         return {}
 
-    monkeypatch.setattr(Channel, "state", answer)
-    monkeypatch.setattr(Channel, "remove_archive", answer)
+    for question in ("state", "remove_archive", "dask"):
+        monkeypatch.setattr(Channel, question, answer)
 
 
 @asynccontextmanager

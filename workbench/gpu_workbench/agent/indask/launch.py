@@ -65,15 +65,17 @@ def become_worker(arguments: list[str], *, archive: str) -> int:
     if arguments[:1] == ["--cuda"]:
         arguments = arguments[1:]
         if importlib.util.find_spec("dask_cuda") is not None:
-            module, arguments = "dask_cuda.cli", _for_cuda(arguments)
+            module, arguments = "dask", ["cuda", "worker", *_for_cuda(arguments)]
     folder = Path(os.environ.get("TMPDIR", "/tmp"), "gpu-workbench")  # noqa: S108 - the pod's own
     os.environ.update({ARCHIVE: archive, **with_preload("worker", folder=folder, environment=os.environ)})
+    if module == "dask_cuda.cli":  # it has a preload of its own, which takes the configuration's place
+        arguments += ["--preload", str(folder / "gpu_workbench_worker.py")]
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
 
 
 def _for_cuda(arguments: list[str]) -> list[str]:
-    """dask-cuda's worker has a command before its arguments, and always a nanny."""
-    return ["worker", *(word for word in arguments if word not in ("--nanny", "--no-nanny"))]
+    """The same arguments without those that dask-cuda's worker does not know: it always has a nanny."""
+    return [word for word in arguments if word not in ("--nanny", "--no-nanny")]
 
 
 def _leave_word() -> None:

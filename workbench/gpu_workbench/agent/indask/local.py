@@ -15,6 +15,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
+DEVICES = "CUDA_VISIBLE_DEVICES"
+"""Environment variable of CUDA's own with the devices that a process sees."""
+
 
 class Told:
     """What came on standard input, line by line."""
@@ -55,7 +58,7 @@ def make_cluster(*, n_workers: int, threads: int, memory: int, gpus: int, folder
     }
     if not n_workers and not options["threads_per_worker"]:
         options["threads_per_worker"] = max(1, (os.cpu_count() or 1) // 4)
-    devices = [device for device in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if device]
+    devices = [device for device in os.environ.get(DEVICES, "").split(",") if device]
     if not gpus or not devices:
         return LocalCluster(**options)
     if importlib.util.find_spec("dask_cuda") is not None and gpus == 1:
@@ -69,15 +72,39 @@ def _pinned(devices: list[str], *, gpus: int) -> type:
     """A ``LocalCluster`` whose workers have devices of their own."""
     from distributed import LocalCluster
 
+    shares = [",".join(devices[i : i + gpus]) for i in range(0, len(devices), gpus)]
+
     class PinnedCluster(LocalCluster):  # type: ignore[misc]
+        def __init__(self, *, n_workers: int, **options: Any) -> None:
+            super().__init__(n_workers=0, **options)
+            for _ in range(n_workers):  # its own first workers it makes all alike
+                self.worker_spec.update(self.new_worker_spec())
+
         def new_worker_spec(self) -> dict[Any, Any]:
             ((name, spec),) = super().new_worker_spec().items()
-            first = int(name) * gpus % len(devices)
-            own = ",".join(devices[first : first + gpus])
-            environment = {**spec["options"].get("env", {}), "CUDA_VISIBLE_DEVICES": own}
+            taken = [one["options"]["env"][DEVICES] for one in self.worker_spec.values()]
+            own = min(shares, key=taken.count)
+            environment = {**(spec["options"].get("env") or {}), DEVICES: own}
             return {name: {**spec, "options": {**spec["options"], "env": environment}}}
 
     return PinnedCluster
+
+
+async def resize(cluster: Any, n_workers: int) -> None:
+    """Have that many workers. Those that hold least go, and hand that to those that stay first.
+
+    Dask's own ``scale`` gives its scheduler names where that wants addresses, and what only they had is lost (distributed
+    issue 4069).
+    """
+    surplus = len(cluster.worker_spec) - n_workers
+    if surplus > 0:
+        least = await cluster.scheduler_comm.workers_to_close(n=surplus, attribute="name")
+        others = [name for name in reversed([*cluster.worker_spec]) if name not in least]  # not even started
+        going = [*(name for name in least if name in cluster.worker_spec), *others][:surplus]
+        await cluster.scheduler_comm.retire_workers(names=going, close_workers=True)
+        await cluster.scale_down(going)
+    else:
+        cluster.scale(n_workers)
 
 
 async def serve(form: dict[str, Any]) -> None:
@@ -93,7 +120,7 @@ async def serve(form: dict[str, Any]) -> None:
             elif "scale" in order:
                 if cluster._adaptive is not None:
                     cluster._adaptive.stop()
-                cluster.scale(int(order["scale"]))
+                await resize(cluster, int(order["scale"]))
 
 
 if __name__ == "__main__":  # not in the workers' processes, which begin with this very file

@@ -47,22 +47,28 @@ class Tasks:
         self._scheduler = scheduler
         self._before: dict[str, tuple[int, int]] = {}
         self._counted: dict[str, tuple[int, int]] = {}
-        self._over = True
         self._past: deque[tuple[float, int]] = deque()
         self.retried = 0
 
     def look(self) -> dict[str, Any]:
         """How far it is now."""
         states, opened = self._states()
-        if opened and self._over:  # another computation: what was done before is not part of it
-            self.retried, self._before = 0, self._counted
+        self._counted = self._count()
+        return self._told(states, opened)
+
+    def asked_for(self, tasks: int) -> None:
+        """So many were just asked for: another computation, where no others are open; what was done before is not of it."""
+        _, opened = self._states()
+        if sum(opened.values()) <= tasks:
+            self.retried, self._before = 0, self._count()
             self._past.clear()
-        self._over = not opened
-        self._counted = {
+
+    def _count(self) -> dict[str, tuple[int, int]]:
+        """By function, how many tasks ever had a result, and how many ever failed."""
+        return {
             name: (prefix.state_counts["memory"], prefix.state_counts["erred"])
             for name, prefix in self._scheduler.task_prefixes.items()
         }
-        return self._told(states, opened)
 
     def _states(self) -> tuple[dict[str, int], dict[str, int]]:
         """Tasks in each state now, and by function those that are open."""
@@ -153,8 +159,7 @@ class Watch(SchedulerPlugin):  # type: ignore[misc]
         """Whether to say it: what a worker that does nothing uses is never quite the same, and is said now and then."""
         at, before = self._said
         now = time.monotonic()
-        quiet = [{**worker, "cpu": 0, "memory": 0} for worker in form["workers"]]
-        still = {**form, "workers": quiet}
+        still = {**form, "workers": [_still(worker) for worker in form["workers"]]}
         if still == before and not form["tasks"].get("running") and now - at < QUIET:
             return False
         self._said = now, still
@@ -222,14 +227,24 @@ class Watch(SchedulerPlugin):  # type: ignore[misc]
 
     # what Dask tells
 
+    def update_graph(self, scheduler: Any, *, tasks: Any, **_: Any) -> None:
+        """Somebody asked for tasks."""
+        self._tasks.asked_for(len(tasks))
+
     def log_event(self, topic: str, msg: Any) -> None:
         """A worker that went without having been told to takes what it ran, and what it alone had, with it."""
         if topic != "all" or not isinstance(msg, dict) or msg.get("action") != "remove-worker":
             return
-        if not msg.get("expected"):
+        again = sum(len(msg.get(name) or ()) for name in ("processing-tasks", "lost-computed-tasks"))
+        if again or not msg.get("expected"):  # one that was told to go has handed over what it had
             self._lost += 1
-            again = ("processing-tasks", "lost-computed-tasks")
-            self._tasks.retried += sum(len(msg.get(name) or ()) for name in again)
+            self._tasks.retried += again
+
+
+def _still(worker: dict[str, Any]) -> dict[str, Any]:
+    """A worker without what moves though nothing happens: watts, degrees, a little memory."""
+    gpus = [gpu.get("utilisation") for gpu in worker.get("gpus", ())]
+    return {**worker, "cpu": 0, "memory": 0, "gpus": gpus}
 
 
 def _worker(state: Any) -> dict[str, Any]:

@@ -6,6 +6,8 @@ Dask's own configuration, in the environment, says where the scheduler is.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import contextlib
 import json
 import os
 import sys
@@ -37,6 +39,7 @@ class Driver:
         self._shell = shell
         self._client: Any = None
         self._following: asyncio.Task[None] | None = None
+        self._bar: Bar | None = None
 
     def before(self) -> None:
         """Before a cell: have a client, and look after its tasks."""
@@ -56,16 +59,24 @@ class Driver:
             self._shell.user_ns_hidden["client"] = self._client
 
     def _follow(self) -> None:
-        self._following = asyncio.ensure_future(Bar(self._client).follow())
+        self._bar = Bar(self._client)
+        self._following = asyncio.ensure_future(self._bar.follow())
 
     def after(self) -> None:
         """After a cell: its bar is as it will stay."""
-        if self._client is not None:
-            self._client.loop.asyncio_loop.call_soon_threadsafe(self._leave)
+        if self._client is None:
+            return
+        leaving = asyncio.run_coroutine_threadsafe(self._leave(), self._client.loop.asyncio_loop)
+        with contextlib.suppress(concurrent.futures.TimeoutError):
+            leaving.result(2.0)
 
-    def _leave(self) -> None:
-        if self._following is not None:
-            self._following.cancel()
+    async def _leave(self) -> None:
+        following, self._following = self._following, None
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        if self._bar is not None:
+            await self._bar.finish()
 
 
 class Bar:
@@ -78,24 +89,29 @@ class Bar:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._drawn = ""
+        self._began: float | None = None
 
     async def follow(self) -> None:
         """Draw until cancelled."""
-        began: float | None = None
-        try:
-            while True:
-                await asyncio.sleep(INTERVAL)
-                tasks = await self._ask()
-                if tasks is None or not tasks.open:
-                    self._end(tasks, began)
-                    began = None
-                    continue
-                began = began or time.monotonic()
-                if time.monotonic() - began >= FIRST_BAR:
-                    self._draw(tasks, time.monotonic() - began)
-        finally:
-            if self._drawn:
-                sys.stderr.write("\n")
+        while True:
+            await asyncio.sleep(INTERVAL)
+            tasks = await self._ask()
+            if tasks is not None and tasks.open:
+                self._began = self._began or time.monotonic()
+                if time.monotonic() - self._began >= FIRST_BAR:
+                    self._draw(tasks)
+            else:
+                await self.finish(tasks)
+
+    async def finish(self, tasks: DaskTasks | None = None) -> None:
+        """The computation, or its cell, is over: the bar is as it was last, and stays."""
+        if self._drawn:
+            tasks = tasks or await self._ask()
+            if tasks is not None:
+                self._draw(tasks)
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+        self._drawn, self._began = "", None
 
     async def _ask(self) -> DaskTasks | None:
         try:
@@ -103,17 +119,10 @@ class Bar:
         except (OSError, ProtocolError, ValueError, TypeError, AttributeError):
             return None
 
-    def _end(self, tasks: DaskTasks | None, began: float | None) -> None:
-        """The computation is over: its bar is full, and stays."""
-        if self._drawn and tasks is not None and began is not None:
-            self._draw(tasks, time.monotonic() - began)
-            sys.stderr.write("\n")
-            self._drawn = ""
-
-    def _draw(self, tasks: DaskTasks, elapsed: float) -> None:
-        line = bar(tasks, elapsed=elapsed)
-        sys.stderr.write(f"\r{line:<{len(self._drawn)}}")
-        sys.stderr.flush()
+    def _draw(self, tasks: DaskTasks) -> None:
+        line = bar(tasks, elapsed=time.monotonic() - (self._began or time.monotonic()))
+        sys.stdout.write(f"\r{line:<{len(self._drawn)}}")
+        sys.stdout.flush()
         self._drawn = line
 
 

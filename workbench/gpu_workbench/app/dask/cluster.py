@@ -5,6 +5,8 @@ Importing this module imports Dask. Source: ``distributed.deploy.cluster``, whos
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -21,8 +23,9 @@ from gpu_workbench.app.portal import Portal
 from gpu_workbench.app.stopping import stop
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.backends.dask import SchedulerAddress
-from gpu_workbench.core.errors import UsageError
-from gpu_workbench.core.model import DaskState
+from gpu_workbench.core.errors import ProtocolError, UsageError
+from gpu_workbench.core.model import DaskState, DaskTasks
+from gpu_workbench.core.wire import decode
 
 _MODULES = "gpu-workbench-modules"
 
@@ -92,6 +95,16 @@ class Cluster(DaskCluster):  # type: ignore[misc]
     def state(self) -> DaskState | None:
         """What its scheduler said last of its workers and tasks; ``None`` before it has said anything."""
         return self._subscription.workload.dask
+
+    def tasks(self) -> DaskTasks | None:
+        """The tasks of the computation under way, or of the last one, asked for now; ``None`` where nobody answers."""
+        try:
+            return self.sync(self._tasks, callback_timeout=1.0)  # type: ignore[no-any-return]
+        except (OSError, TimeoutError, asyncio.TimeoutError, ProtocolError, ValueError):
+            return None
+
+    async def _tasks(self) -> DaskTasks:
+        return decode(DaskTasks, json.loads(await self.scheduler_comm.gpu_workbench_tasks()))
 
     @property
     def dashboard_link(self) -> str:

@@ -79,7 +79,7 @@ async def open_cluster(
     if said := contradictions(fixed, found.spec):
         raise FlagError(
             f"The Dask cluster {spec.name!r} is running and is otherwise",
-            why="; ".join(said),
+            why="; ".join(said).replace("the session has", "the cluster has"),
             fix="Use `--name` for another one beside it, or `%gpu stop` to end this one first",
         )
     wanted = asked.get("dask.n_workers")
@@ -147,3 +147,18 @@ def _failed(subscription: Subscription) -> WorkbenchError:
         return StartFailed(title, why=outcome.sentence)
     found = hopeless(subscription)
     return StartFailed(title, why=found.sentence if found else "", fix=found.fix if found else "")
+
+
+async def logs_of(subscription: Subscription, *, tail: int | None) -> str:
+    """What the cluster's scheduler and workers printed, each under its name.
+
+    Args:
+        subscription: To the cluster.
+        tail: The last lines of each; ``None`` for all.
+    """
+    logs = await backend_of(subscription.backend).worker_logs(subscription.handle)
+    parts = []
+    for name, text in sorted(logs.items()):
+        lines = text.splitlines()
+        parts += [f"==> {name} <==", *(lines if tail is None else lines[-tail:]), ""]
+    return "\n".join(parts).rstrip()

@@ -146,15 +146,23 @@ class ApiClient:
         return await self._json("PATCH", call, resource, body=body)
 
     async def delete(
-        self, resource: Resource, *, namespace: str, name: str, grace: int | None = None
+        self,
+        resource: Resource,
+        *,
+        namespace: str,
+        name: str,
+        grace: int | None = None,
+        owned_first: bool = False,
     ) -> None:
         """Have an object removed, and what it owns after it. One that is not there is removed already.
 
         Args:
             grace: Seconds its processes have left; ``None`` leaves what the object says.
+            owned_first: What it owns goes before it: also where something holds it back.
         """
         call = Call("delete", resource.plural, namespace, name)
-        options: JsonObject = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        policy = "Foreground" if owned_first else "Background"
+        options: JsonObject = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy}
         if grace is not None:
             options["gracePeriodSeconds"] = grace
         with suppress(NotFound):

@@ -9,8 +9,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
+import aiohttp
+
 from gpu_workbench.backends.dask import SchedulerAddress
 from gpu_workbench.backends.kubernetes.client import ApiClient
+from gpu_workbench.backends.kubernetes.portforward import CHUNK, PodStream, relay
 from gpu_workbench.backends.kubernetes.reach import PodConnector, Reach
 from gpu_workbench.backends.kubernetes.resources import (
     DASK_AUTOSCALERS,
@@ -68,12 +71,17 @@ def no_operator(why: str) -> UsageError:
 
 
 async def remove_cluster(client: ApiClient, handle: Handle, *, namespace: str) -> None:
-    """Remove what makes pods; they go with it, and what is not there is removed already."""
+    """Remove what makes pods; they go with it, and what is not there is removed already.
+
+    While the operator is away its finalizer holds the DaskCluster back, so what that owns has to go first.
+    """
     name = object_name(handle.id)
     groups = handle.spec.dask.groups if handle.spec.dask else {}
     removed: list[tuple[Resource, str]] = [(DASK_CLUSTERS, name), (DASK_AUTOSCALERS, name)]
     removed += [(DASK_GROUPS, group_name(handle.id, group)) for group in (DEFAULT_GROUP, *groups)]
-    await asyncio.gather(*(client.delete(kind, namespace=namespace, name=one) for kind, one in removed))
+    await asyncio.gather(
+        *(client.delete(kind, namespace=namespace, name=one, owned_first=True) for kind, one in removed)
+    )
 
 
 async def scale(client: ApiClient, handle: Handle, n_workers: int, *, namespace: str, group: str) -> None:
@@ -144,7 +152,7 @@ class Schedulers:
                 "The Dask scheduler cannot be reached", why="its Secret is gone: it was stopped"
             ) from None
         if self._reach is Reach.PORT_FORWARD:
-            forwarding = self._forwardings.setdefault(handle.id, Forwarding(connector.forward))
+            forwarding = self._forwardings.setdefault(handle.id, Forwarding(connector.open))
             address = f"tls://127.0.0.1:{forwarding.port}"
         else:
             address = f"tls://{object_name(handle.id)}-scheduler.{namespace}:{SCHEDULER_PORT}"
@@ -171,14 +179,23 @@ class Schedulers:
             await forwarding.close()
 
 
+PATIENCE = 30.0
+"""Seconds for which a connection waits for whoever listens in the pod: who is replaced is away for some."""
+
+_PAUSE = 0.5
+
+
 class Forwarding:
     """A port of this machine's loopback, each of whose connections goes on to a port of a pod.
 
+    Who connects while nothing listens there is kept waiting: a TLS client that is hung up on in its handshake gives up for
+    good, where one that has to wait does not.
+
     Args:
-        connect: Copies between a connected socket and the pod's port until either end is closed.
+        connect: Opens a connection to the pod's port.
     """
 
-    def __init__(self, connect: Callable[[socket.socket], Coroutine[Any, Any, None]]) -> None:
+    def __init__(self, connect: Callable[[], Coroutine[Any, Any, PodStream]]) -> None:
         self._connect = connect
         self._listener: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -206,12 +223,35 @@ class Forwarding:
             self._keep(self._serve(connection))
 
     async def _serve(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        room = memoryview(bytearray(1 + CHUNK))
         try:
-            await self._connect(connection)
-        except BackendError as error:  # whoever connected sees that it is closed, and tries again
-            log.info("A connection could not be forwarded: %s", error)
+            first = await loop.sock_recv_into(connection, room[1:])
+            answered = await self._answered(room[: 1 + first]) if first else None
+            if answered is not None:
+                stream, data = answered
+                await loop.sock_sendall(connection, data)
+                await relay(stream, connection)
+        except OSError as error:  # whoever connected is gone
+            log.info("A connection was not forwarded to its end: %s", error)
         finally:
             connection.close()
+
+    async def _answered(self, first: memoryview) -> tuple[PodStream, memoryview] | None:
+        """A connection on which the first bytes were answered, and the answer; ``None`` where none was in time."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE
+        while loop.time() < until:
+            try:
+                stream = await self._connect()
+                await stream.send(first)
+                if (data := await stream.receive()) is not None:
+                    return stream, data
+                await stream.close()
+            except (BackendError, aiohttp.ClientError) as error:
+                log.info("Nothing answers yet: %s", error)
+            await asyncio.sleep(_PAUSE)
+        return None
 
     async def close(self) -> None:
         """Close the port and every connection."""

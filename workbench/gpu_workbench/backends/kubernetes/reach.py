@@ -8,7 +8,7 @@ import logging
 import socket
 
 from gpu_workbench.backends.kubernetes.client import ApiClient
-from gpu_workbench.backends.kubernetes.portforward import connect_forwarded, open_forward, relay
+from gpu_workbench.backends.kubernetes.portforward import PodStream, connect_forwarded, open_stream
 from gpu_workbench.backends.kubernetes.resources import PODS
 from gpu_workbench.core.errors import BackendError, Unreachable
 from gpu_workbench.core.objects import name_of, text
@@ -76,22 +76,16 @@ class PodConnector:
         self._pod = pod
         return connection
 
-    async def forward(self, end: socket.socket) -> None:
-        """Copy between a connected, non-blocking socket and the port, through the API server, until either is closed.
+    async def open(self) -> PodStream:
+        """One connection through the API server.
 
         Raises:
             Unreachable, PermissionDenied: as a call.
         """
-        pod = self._pod or await self.find_pod()
-        try:
-            opened = await open_forward(
-                self._client, namespace=self._namespace, pod=name_of(pod), port=self._port
-            )
-        except BackendError:
-            self._pod = None
-            raise
+        pod, self._pod = self._pod or await self.find_pod(), None
+        stream = await open_stream(self._client, namespace=self._namespace, pod=name_of(pod), port=self._port)
         self._pod = pod
-        await relay(opened, end)
+        return stream
 
     async def find_pod(self) -> JsonObject:
         """The head pod: running, or about to be, as far as its status tells.

@@ -125,9 +125,11 @@ class Roots:
         return {label(job, ID_LABEL): job for job in found.items}
 
     async def _clusters(self, owner: str) -> dict[str, JsonObject]:
-        found = await self._client.list(
-            DASK_CLUSTERS, namespace=self._namespace, labels=f"{OWNER_LABEL}={owner}"
-        )
+        labels = f"{OWNER_LABEL}={owner}"
+        try:
+            found = await self._client.list(DASK_CLUSTERS, namespace=self._namespace, labels=labels)
+        except NotFound:  # the operator is no longer installed, and all that it had made went with it
+            return {}
         return {label(cluster, ID_LABEL): cluster for cluster in found.items}
 
     async def _sweep_one(self, root: JsonObject, job: JsonObject | None) -> bool:

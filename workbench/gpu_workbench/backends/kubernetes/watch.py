@@ -77,6 +77,11 @@ class Watcher:
                         return
             changed = await self._wait(facts_ready=last is not None)
 
+    def look_again(self) -> None:
+        """Read the root anew at once: something was written into it."""
+        self._root_read = 0.0
+        self._changed.set()
+
     async def _wait(self, *, facts_ready: bool) -> bool:
         """Until something changed, or it is time to look at what is not watched; whether something changed."""
         waits = not facts_ready or (self._job() is None) or self._surroundings.wanted

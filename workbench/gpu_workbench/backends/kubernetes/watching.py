@@ -52,7 +52,7 @@ class Watching:
                     settled = await _settle(roots, handle, facts, otherwise=facts.phase)
                 elif watcher.was_taken_away and not settled:
                     settled = await _settle(roots, handle, facts, otherwise=Phase.STOPPED)
-                    changed.set()
+                    watcher.look_again()
                 yield facts
         finally:
             await source.close()

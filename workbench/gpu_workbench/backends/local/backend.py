@@ -81,6 +81,7 @@ class LocalBackend:
         progress: Callable[[int, int], None] | None = None,
     ) -> Handle:
         """Start an agent, unless that was done before."""
+        dask.check(spec)
         folder = WorkloadFolder(self._root / spec.id)
         await asyncio.to_thread(self._prepare, folder, spec, sealed)
         if spec.kind is Kind.DASK:

@@ -24,6 +24,20 @@ def folder_of(folder: WorkloadFolder) -> Path:
     return folder.path / "dask"
 
 
+def check(spec: WorkloadSpec) -> None:
+    """Whether this machine can hold it.
+
+    Raises:
+        FlagError: it has worker groups, for which one machine has no use.
+    """
+    if spec.dask is not None and spec.dask.groups:
+        raise FlagError(
+            "This machine has no worker groups",
+            why="its workers are all alike: processes of the same user on the same devices",
+            fix="Leave --group out, or run on a cluster: --backend kubernetes",
+        )
+
+
 def wrapped(folder: WorkloadFolder, spec: WorkloadSpec, *, agent: Path) -> tuple[str, ...]:
     """What follows the interpreter to start the cluster.
 
@@ -31,17 +45,8 @@ def wrapped(folder: WorkloadFolder, spec: WorkloadSpec, *, agent: Path) -> tuple
         folder: Of the workload.
         spec: What was asked for.
         agent: The unpacked agent.
-
-    Raises:
-        FlagError: it has worker groups, for which one machine has no use.
     """
     asked = spec.dask or DaskCluster()
-    if asked.groups:
-        raise FlagError(
-            "This machine has no worker groups",
-            why="its workers are all alike: processes of the same user on the same devices",
-            fix="Leave --group out, or run on a cluster: --backend kubernetes",
-        )
     cluster = {
         "n_workers": asked.n_workers,
         "threads": asked.threads,

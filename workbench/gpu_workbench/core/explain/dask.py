@@ -45,7 +45,8 @@ def of_workers(facts: Facts) -> Workers:
     wanted = len(deployments) or len(pods)
     refused = next((found for one in deployments if (found := _refused(one)) is not None), None)
     about = replace(facts, phase=Phase.PENDING, job=None, pods=waiting, record=None, log_tail="")
-    return Workers(wanted, wanted - len(pods) + len(waiting), about, refused)
+    missing = wanted - len(pods) + len(waiting)  # below 0 where a Deployment is gone before its pod is
+    return Workers(wanted, max(0, missing), about, refused)
 
 
 def not_taken_up(case: Case) -> Explanation | None:

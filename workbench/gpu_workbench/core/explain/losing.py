@@ -16,8 +16,8 @@ _AGAIN = "{again}"  # what to do, as :func:`_again` says it
 
 
 def _again(fix: str, case: Case) -> str:
-    """``fix`` for this workload: the Job controller replaces the pod of a job, nobody that of a session."""
-    if case.spec.kind is not Kind.JOB:
+    """``fix`` for this workload: the pod of a job or of a Dask cluster is replaced, nobody replaces that of a session."""
+    if case.spec.kind not in (Kind.JOB, Kind.DASK):
         again = "Start it again; a session's names are gone"
     elif case.facts.phase.ended:
         again = "Start it again"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpu_workbench.app.config import unused_kubeconfig
-from gpu_workbench.app.dask.opening import OpenedCluster
+from gpu_workbench.app.dask.opening import OpenedCluster, logs_of
 from gpu_workbench.app.detached import RESULT
 from gpu_workbench.app.outcomes import outcome_of
 from gpu_workbench.app.subscriptions import Subscription
@@ -100,6 +100,9 @@ def top(here: Here, shell: Any, command: Command) -> Rendered:
 def logs(here: Here, shell: Any, command: Command) -> None:
     """The output of a run again."""
     target = meant(here, command, command.word)
+    if target.subscription.handle.spec.kind is Kind.DASK:
+        print(here.portal.call(logs_of, target.subscription, tail=command.flags.tail))  # noqa: T201
+        return
     _replay(here, shell, command, target, follow=command.flags.follow, tail=command.flags.tail)
 
 

@@ -134,12 +134,7 @@ def _bind(here: Here, connected: Connected, as_: str) -> list[str]:
     """Bind client and cluster where their names are free, or ours; what could not be bound is said."""
     wanted = (as_, f"{as_}_cluster") if as_ else ("client", "cluster")
     values = (connected.client, connected.cluster)
-    ours = [one for known in here.clusters.values() for one in (known.client, known.cluster)]
-    taken = [
-        name
-        for name in wanted
-        if not as_ and name in here.namespace and not any(here.namespace[name] is one for one in ours)
-    ]
+    taken = [name for name in wanted if not as_ and not _is_ours(here.namespace.get(name))]
     if taken:
         return [
             f"{' and '.join(taken)} are names of yours already: `--as NAME` binds the client to another one"
@@ -147,6 +142,13 @@ def _bind(here: Here, connected: Connected, as_: str) -> list[str]:
     here.namespace.update(zip(wanted, values, strict=True))
     connected.names = wanted
     return []
+
+
+def _is_ours(value: object) -> bool:
+    """Whether a name is free, or has what was bound here before, of a cluster that is gone too."""
+    from gpu_workbench.app.dask.cluster import Cluster
+
+    return value is None or isinstance(value, Cluster) or isinstance(getattr(value, "cluster", None), Cluster)
 
 
 def _versions(connected: Connected, subscription: Subscription) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gpu_workbench.core.errors import WorkbenchError
-from gpu_workbench.surfaces.magics.bars import CellBar, tasks_of
+from gpu_workbench.surfaces.magics.bars import CellBar, Connections, shower
 
 _MAGIC = re.compile(r"\s*%%?gpu\b")
 _TYPED = re.compile(r"[^\W\d]\w*\Z")
@@ -47,7 +47,7 @@ class Hooks:
         if here is not None and here.clusters:
             self._ship_modules(here)
             if not _MAGIC.match(info.raw_cell):
-                self._bar = CellBar(lambda: tasks_of(here.clusters))
+                self._bar = CellBar(Connections(here.clusters), shower(self._shell))
         apart = self._apart()
         if not apart or _MAGIC.match(info.raw_cell):
             return

@@ -41,7 +41,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Workload:
+class Workload:
     """What sessions and runs have in common."""
 
     def __init__(self, here: Here, inner: core.Workload) -> None:
@@ -74,7 +74,7 @@ class _Workload:
         await self._here.portal.elsewhere(self._inner.stop(force=force))
 
 
-class Session(_Workload):
+class Session(Workload):
     """As :class:`gpu_workbench.Session`, awaitable; an asynchronous context manager."""
 
     _inner: core.Session
@@ -133,7 +133,7 @@ class Session(_Workload):
         await self._here.portal.elsewhere(self._inner.keep(parse_duration(str(time))))
 
 
-class Run(_Workload):
+class Run(Workload):
     """As :class:`gpu_workbench.Run`, awaitable."""
 
     _inner: core.Run
@@ -186,7 +186,7 @@ async def _cluster(here: Here, opened: OpenedCluster, address: SchedulerAddress)
     return made
 
 
-async def attach(word: str, **flags: Any) -> Session | Run | Cluster:
+async def attach(word: str, **flags: Any) -> Session | Run | Workload | Cluster:
     """As :func:`gpu_workbench.attach`."""
     here = shared()
     request = await _request(here, cell_flags(flags))
@@ -198,7 +198,7 @@ async def attach(word: str, **flags: Any) -> Session | Run | Cluster:
     return _wrapped(here, found)
 
 
-async def list(*, all: bool = False, **flags: Any) -> Sequence[Session | Run]:
+async def list(*, all: bool = False, **flags: Any) -> Sequence[Session | Run | Workload]:
     """As :func:`gpu_workbench.list`."""
     here = shared()
     request = await _request(here, cell_flags(flags))
@@ -206,8 +206,10 @@ async def list(*, all: bool = False, **flags: Any) -> Sequence[Session | Run]:
     return [_wrapped(here, one) for one in found]
 
 
-def _wrapped(here: Here, found: core.Session | core.Run) -> Session | Run:
-    return Session(here, found) if isinstance(found, core.Session) else Run(here, found)
+def _wrapped(here: Here, found: core.Workload) -> Session | Run | Workload:
+    if isinstance(found, core.Session):
+        return Session(here, found)
+    return Run(here, found) if isinstance(found, core.Run) else Workload(here, found)
 
 
 def remote(**flags: Any) -> Callable[[Callable[P, T]], Callable[P, Awaitable[T]]]:

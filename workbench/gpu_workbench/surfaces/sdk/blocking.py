@@ -32,7 +32,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Workload:
+class Workload:
     """What sessions and runs have in common."""
 
     def __init__(self, here: Here, inner: core.Workload) -> None:
@@ -69,7 +69,7 @@ class _Workload:
         self._here.portal.call(self._inner.stop, force=force)
 
 
-class Session(_Workload):
+class Session(Workload):
     """A place that stays warm between runs. As a context manager it is stopped at the end, if it was started for it.
 
     Made by :func:`gpu_workbench.session` and :func:`gpu_workbench.attach`.
@@ -171,7 +171,7 @@ class Session(_Workload):
         self._here.portal.call(self._inner.keep, parse_duration(str(time)))
 
 
-class Run(_Workload):
+class Run(Workload):
     """A detached run: it needs neither this process nor this machine.
 
     Made by :func:`gpu_workbench.submit` and :func:`gpu_workbench.attach`.
@@ -277,7 +277,7 @@ def _cluster(here: Here, opened: OpenedCluster, address: SchedulerAddress) -> Cl
     return Cluster(opened.subscription, address, portal=here.portal, started=opened.started)
 
 
-def attach(word: str, **flags: Any) -> Session | Run | Cluster:
+def attach(word: str, **flags: Any) -> Session | Run | Workload | Cluster:
     """A session, run or Dask cluster of mine, whichever notebook or process started it.
 
     Args:
@@ -295,8 +295,8 @@ def attach(word: str, **flags: Any) -> Session | Run | Cluster:
     return _wrapped(here, found)
 
 
-def list(*, all: bool = False, **flags: Any) -> Sequence[Session | Run]:
-    """My sessions and runs, newest first.
+def list(*, all: bool = False, **flags: Any) -> Sequence[Session | Run | Workload]:
+    """My sessions and runs, newest first; and Dask clusters, which :func:`attach` connects to.
 
     Args:
         all: Those that have ended, too.
@@ -307,8 +307,10 @@ def list(*, all: bool = False, **flags: Any) -> Sequence[Session | Run]:
     return [_wrapped(here, one) for one in found]
 
 
-def _wrapped(here: Here, found: core.Session | core.Run) -> Session | Run:
-    return Session(here, found) if isinstance(found, core.Session) else Run(here, found)
+def _wrapped(here: Here, found: core.Workload) -> Session | Run | Workload:
+    if isinstance(found, core.Session):
+        return Session(here, found)
+    return Run(here, found) if isinstance(found, core.Run) else Workload(here, found)
 
 
 class RemoteFunction(Generic[P, T]):

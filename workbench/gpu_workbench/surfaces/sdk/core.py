@@ -241,7 +241,7 @@ async def submit(here: Here, request: Request, work: Cell | Script) -> Run:
     return Run(workbench, await workbench.launch(request.backend, package))
 
 
-async def attach(here: Here, request: Request, word: str) -> Session | Run | OpenedCluster:
+async def attach(here: Here, request: Request, word: str) -> Session | Run | Workload | OpenedCluster:
     """The session, run or Dask cluster that goes by ``word``; of a run in a session, that session."""
     workbench = here.workbench(request.config)
     found = await workbench.find(request.backend, word, owner=request.spec.owner)
@@ -262,10 +262,10 @@ async def open_dask(here: Here, request: ClusterRequest) -> tuple[OpenedCluster,
     return opened, address
 
 
-async def listing(here: Here, request: Request, *, ended: bool) -> list[Session | Run]:
+async def listing(here: Here, request: Request, *, ended: bool) -> list[Session | Run | Workload]:
     """All of mine, newest first."""
     workbench = here.workbench(request.config)
-    found: list[Session | Run] = []
+    found: list[Session | Run | Workload] = []
     for subscription in await workbench.list(request.backend, owner=request.spec.owner):
         await subscription.settle(SETTLE)
         if ended or not subscription.over:
@@ -274,7 +274,9 @@ async def listing(here: Here, request: Request, *, ended: bool) -> list[Session 
     return found
 
 
-async def _found(workbench: Workbench, handle: Handle) -> Session | Run:
+async def _found(workbench: Workbench, handle: Handle) -> Session | Run | Workload:
+    if handle.spec.kind is Kind.DASK:
+        return Workload(workbench, handle)
     if handle.spec.kind is not Kind.SESSION:
         return Run(workbench, handle)
     return Session(workbench, await workbench.follow(handle.backend, handle), started=False)

@@ -104,9 +104,7 @@ def _handler() -> type[Any]:
     class DashboardProxy(ProxyHandler):  # type: ignore[misc]
         """Requests to one cluster's dashboard: pages and their WebSocket, and nothing that would change it."""
 
-        SUPPORTED_METHODS = ("GET", "HEAD")
-
-        def initialize(self, name: str, hub: Hub, owners: frozenset[str], ways: Ways) -> None:
+        def initialize(self, hub: Hub, owners: frozenset[str], ways: Ways) -> None:
             self._hub, self._owners, self._ways = hub, owners, ways
             self._looking = contextlib.ExitStack()
 
@@ -115,6 +113,8 @@ def _handler() -> type[Any]:
             await super().prepare(*args, **options)
             if self._finished:
                 return
+            if self.request.method not in ("GET", "HEAD"):
+                raise web.HTTPError(405)
             if not self.current_user or not await may(self, READ, self._owners):
                 raise web.HTTPError(403)
             _, workload, _ = self.path_args
