@@ -52,6 +52,7 @@ SUBJECTS = (
     "panel",
     "log_viewer",
     "dask_clusters",
+    "many_workers",
 )
 
 

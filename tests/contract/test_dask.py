@@ -167,7 +167,7 @@ async def test_the_journal_tells_of_workers_tasks_and_clients(place: Place) -> N
 async def test_closing_the_object_of_a_cluster_that_was_found_leaves_it(place: Place) -> None:
     first = Desk(place)
     opened = await first.open("etl")
-    await first.cluster(opened)
+    made = await first.cluster(opened)
     other = Desk(place, notebook="another")
     subscription = await cluster_named(
         other.workbench, place.name, "etl", owner=opened.subscription.handle.spec.owner
@@ -175,6 +175,8 @@ async def test_closing_the_object_of_a_cluster_that_was_found_leaves_it(place: P
     found = await other.cluster(OpenedCluster(subscription, started=False))
     async with found, Client(found, asynchronous=True) as client:
         assert await client.submit(twice, 4) == 8
+        await found.scale(2)
+        await when(lambda: [len(one.scheduler_info["workers"]) for one in (made, found)] == [2, 2])
     assert not opened.subscription.over
     assert opened.subscription.phase is Phase.RUNNING
 

@@ -9,10 +9,10 @@ import functools
 import os
 import re
 import secrets
-import subprocess
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,18 +47,30 @@ class Kind:
 
     @contextmanager
     def port_forward(self, target: str, remote: int, *argv: str) -> Iterator[int]:
-        """A port of this machine that leads to one of a pod or service, once that has a pod that runs."""
+        """A port of this machine that leads to one of a pod or service, once something answers there."""
         until = time.monotonic() + _LIMIT
         while True:
             with self._cluster.stream("port-forward", target, f":{remote}", *argv) as process:
                 assert process.stdout is not None
                 said = process.stdout.readline()
-                if found := re.match(r"Forwarding from 127\.0\.0\.1:(\d+)", said):
+                found = re.match(r"Forwarding from 127\.0\.0\.1:(\d+)", said)
+                if found and _answers(int(found.group(1))):
                     yield int(found.group(1))
                     return
             if time.monotonic() > until:
                 raise ClusterError(f"port-forward to {target}: {said}")
-            time.sleep(1)
+            time.sleep(0.5)
+
+
+def _answers(port: int) -> bool:
+    """Whether a connection there is held: with nobody behind it, it is closed at once."""
+    with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+        try:
+            return connection.recv(1) != b""
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
 
 
 def _manifests(path: Path) -> list[Path]:
@@ -100,8 +112,7 @@ def cluster() -> Iterator[Cluster]:
         own.dask_operator()
         image.load()
         os.environ["KUBECONFIG"] = str(own.kubeconfig)
-        with closing(own):
-            yield own
+        yield own
         image.unload()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -111,7 +112,5 @@ def _refused(cluster: Cluster, namespace: str) -> bool:
     command = cluster.command(
         *("-n", namespace, "create", "-f", "-", "--dry-run=server", f"--as={_ACCOUNT}"),
     )
-    import subprocess
-
     tried = subprocess.run(command, input=json.dumps(form), text=True, capture_output=True, check=False)
     return _AWAY in tried.stderr

@@ -25,7 +25,8 @@ def bar(tasks: DaskTasks, *, elapsed: float) -> str:
     left = "?" if seconds is None else _clock(seconds)
     speed = "?" if not rate else f"{rate:.2f}"
     failed = f", {tasks.failed} failed" if tasks.failed else ""
-    return f"Dask: {int(share * 100):3d}%|{filled:<{WIDTH}}| {done}/{total} [{_clock(elapsed)}<{left}, {speed}task/s{failed}]"
+    times = f"[{_clock(elapsed)}<{left}, {speed}task/s{failed}]"
+    return f"Dask: {int(share * 100):3d}%|{filled:<{WIDTH}}| {done}/{total} {times}"
 
 
 def words(tasks: DaskTasks, *, elapsed: float) -> str:

@@ -111,8 +111,8 @@ def container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *modules: str) ->
     monkeypatch.setattr(launch, "_TERMINATION_LOG", tmp_path / "termination-log")
     monkeypatch.setattr(sys, "path", ["/a.pyz", *sys.path])
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    for variable in (WORKER, ARCHIVE):
-        monkeypatch.setenv(variable, "")
+    monkeypatch.setenv(WORKER, "my.module")
+    monkeypatch.setenv(ARCHIVE, "")
     yield
 
 
@@ -143,12 +143,19 @@ def test_it_becomes_dasks_worker_or_dask_cudas_where_there_are_gpus(
     with container(monkeypatch, tmp_path, *modules):
         with pytest.raises(Becomes) as caught:
             become_worker(words, archive="/a.pyz")
+        preloads = [
+            "--preload",
+            "my.module",
+            "--preload",
+            str(tmp_path / "gpu-workbench/gpu_workbench_worker.py"),
+        ]
         program, line = caught.value.args
-        assert (program, line) == (sys.executable, [sys.executable, "-m", *expected])
+        assert program == sys.executable
+        assert line == [sys.executable, "-m", *expected, *(preloads if "cuda" in expected else [])]
         assert "/a.pyz" not in sys.path, "what it imports is the image's"
         assert os.environ[ARCHIVE] == "/a.pyz"
-        (ours,) = loaded({WORKER: os.environ[WORKER]})
-        assert Path(ours).is_file()
+        assert loaded({WORKER: os.environ[WORKER]}) == preloads[1::2]
+        assert Path(preloads[-1]).is_file()
 
 
 def test_without_dask_the_container_leaves_word_why(
@@ -179,7 +186,7 @@ def test_dask_finds_the_command_of_dask_cuda_by_its_entry_point(tmp_path: Path) 
     (tmp_path / "dask_cuda").mkdir()
     (tmp_path / "dask_cuda/__init__.py").touch()
     (tmp_path / "dask_cuda/cli.py").write_text(
-        "import click\n\n@click.group\ndef cuda(): ...\n\n@cuda.command()\n"
+        "import click\n\n@click.group\ndef cuda(): ...\n\n@cuda.command(context_settings={'ignore_unknown_options': True})\n"
         "@click.argument('words', nargs=-1, type=click.UNPROCESSED)\ndef worker(words): print(*words)\n"
     )
     metadata = tmp_path / "dask_cuda-26.10.dist-info"
@@ -194,7 +201,8 @@ def test_dask_finds_the_command_of_dask_cuda_by_its_entry_point(tmp_path: Path) 
         text=True,
         timeout=60,
     )
-    assert done.stdout == "tls://s:8786\n", done.stderr
+    ours = tmp_path / "gpu-workbench/gpu_workbench_worker.py"
+    assert done.stdout == f"tls://s:8786 --preload {ours}\n", done.stderr
 
 
 async def test_the_archive_becomes_a_worker_that_tells_what_it_measures(tmp_path: Path) -> None:

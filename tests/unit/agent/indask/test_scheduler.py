@@ -122,12 +122,20 @@ async def test_the_counts_of_a_computation_begin_anew_with_the_next_one(cluster:
     assert cluster.look().tasks.done == 3
 
 
+async def test_one_that_is_over_before_anybody_looks_is_counted_by_itself_too(cluster: Cluster) -> None:
+    for count in (5, 2):
+        await cluster.client.gather(cluster.client.map(str, range(count), pure=False))
+        tasks = cluster.look().tasks
+        assert (tasks.done, tasks.groups) == (count, {"str": (count, count)})
+
+
 async def test_tasks_that_fail_and_tasks_that_no_worker_fits_are_told(cluster: Cluster) -> None:
     number = gate()
     hold = cluster.client.map(held, range(2), gate=number)
     await cluster.until_open(2)
     failing = cluster.client.map(fails, range(3))
     stuck = cluster.client.submit(held, 9, gate=number, resources={"moon": 1})
+    await cluster.until_open(6)
     GATES[number].set()
     await cluster.client.gather([*failing, *hold], errors="skip")
     tasks = await cluster.until_open(1)
@@ -372,39 +380,35 @@ def test_a_computation_of_many_functions_shows_those_with_most_to_do(clock: Cloc
     assert (found.open, found.waiting) == (78, 78)
 
 
-@given(
-    st.lists(
-        st.dictionaries(
-            st.sampled_from(["f", "g", "h"]),
-            st.tuples(*[st.integers(0, 5)] * 4),
-            max_size=3,
-        ),
-        max_size=12,
-    )
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["asked", "done", "failed", "looked"]), st.sampled_from("fgh"), st.integers(1, 9)
+    ),
+    max_size=30,
 )
-def test_counts_are_whole_whatever_happens_between_two_looks(steps: list[dict[str, tuple[int, ...]]]) -> None:
+
+
+@given(STEPS)
+def test_counts_are_those_of_the_computation_whenever_one_looks(steps: list[tuple[str, str, int]]) -> None:
+    """Another one begins where tasks are asked for while no others are open."""
     scheduler = FakeScheduler()
-    tasks, totals = Tasks(scheduler), {name: [0, 0] for name in "fgh"}
-    begun, over = [0, 0], True
-    for step in steps:
-        before = [sum(total[place] for total in totals.values()) for place in (0, 1)]
-        opened = 0
-        for name in scheduler.task_prefixes:
-            scheduler.set(name, done=totals[name][0], erred=totals[name][1])
-        for name, (processing, waiting, done, erred) in step.items():
-            totals[name] = [totals[name][0] + done, totals[name][1] + erred]
-            scheduler.set(
-                name, processing=processing, waiting=waiting, done=totals[name][0], erred=totals[name][1]
-            )
-            opened += processing + waiting
-        if opened and over:
-            begun = before
-        over = not opened
+    tasks = Tasks(scheduler)
+    opened, ever = dict.fromkeys("fgh", 0), {name: [0, 0] for name in "fgh"}
+    done = failed = 0
+    for what, name, number in steps:
+        count = number if what == "asked" else min(number, opened[name])
+        opened[name] += count if what == "asked" else 0 if what == "looked" else -count
+        if what == "asked" and sum(opened.values()) == count:
+            done = failed = 0
+        if what in ("done", "failed"):
+            ever[name][what == "failed"] += count
+            done, failed = done + count * (what == "done"), failed + count * (what == "failed")
+        scheduler.set(name, processing=opened[name], done=ever[name][0], erred=ever[name][1])
+        if what == "asked":
+            tasks.asked_for(count)
         found = tasks_of(tasks.look())
-        now = [sum(total[place] for total in totals.values()) for place in (0, 1)]
-        assert (found.done, found.failed) == (now[0] - begun[0], now[1] - begun[1])
-        assert found.open == opened
-        assert all(0 <= done <= total for done, total in found.groups.values())
+        assert (found.done, found.failed, found.open) == (done, failed, sum(opened.values()))
+        assert all(0 <= part <= total for part, total in found.groups.values())
         assert len(found.groups) <= GROUPS_SHOWN
 
 

@@ -61,21 +61,22 @@ def become_worker(arguments: list[str], *, archive: str) -> int:
     if importlib.util.find_spec("distributed") is None:
         _leave_word()
         return Exit.NO_DASK
-    module = "distributed.cli.dask_worker"
+    folder = Path(os.environ.get("TMPDIR", "/tmp"), "gpu-workbench")  # noqa: S108 - the pod's own
+    preload = with_preload("worker", folder=folder, environment=os.environ)
+    os.environ.update({ARCHIVE: archive, **preload})
+    command = ["distributed.cli.dask_worker"]
     if arguments[:1] == ["--cuda"]:
         arguments = arguments[1:]
         if importlib.util.find_spec("dask_cuda") is not None:
-            module, arguments = "dask", ["cuda", "worker", *_for_cuda(arguments)]
-    folder = Path(os.environ.get("TMPDIR", "/tmp"), "gpu-workbench")  # noqa: S108 - the pod's own
-    os.environ.update({ARCHIVE: archive, **with_preload("worker", folder=folder, environment=os.environ)})
-    if module == "dask_cuda.cli":  # it has a preload of its own, which takes the configuration's place
-        arguments += ["--preload", str(folder / "gpu_workbench_worker.py")]
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+            command = ["dask", "cuda", "worker"]
+            arguments = _for_cuda(arguments, *preload.values())
+    os.execv(sys.executable, [sys.executable, "-m", *command, *arguments])
 
 
-def _for_cuda(arguments: list[str]) -> list[str]:
-    """The same arguments without those that dask-cuda's worker does not know: it always has a nanny."""
-    return [word for word in arguments if word not in ("--nanny", "--no-nanny")]
+def _for_cuda(arguments: list[str], preload: str) -> list[str]:
+    """The same for dask-cuda's worker: it always has a nanny, and a preload of its own in place of the configuration's."""
+    known = [word for word in arguments if word not in ("--nanny", "--no-nanny")]
+    return [*known, *(word for path in _list(preload) for word in ("--preload", str(path)))]
 
 
 def _leave_word() -> None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -294,6 +296,20 @@ def _add_routes(scheduler: Any) -> None:
     )
 
 
+def _own_names(scheduler: Any) -> Callable[..., Any]:
+    """``subscribe_worker_status`` for any number of cluster objects: Dask's own hears only the last that subscribed."""
+    subscribe, count = scheduler.handlers["subscribe_worker_status"], itertools.count()
+
+    def subscribe_worker_status(comm: Any) -> Any:
+        found = subscribe(comm)
+        plugin = scheduler.plugins.pop(name := "worker-status")
+        plugin.name = f"{name}-{next(count)}"
+        scheduler.plugins[plugin.name] = plugin
+        return found
+
+    return subscribe_worker_status
+
+
 def _leave_address(scheduler: Any, path: str) -> None:
     form = {"scheduler": scheduler.address, "dashboard": scheduler.http_server.port}
     draft = Path(f"{path}.new")
@@ -308,6 +324,7 @@ async def dask_setup(scheduler: Any) -> None:
         setattr(scheduler, name, function)
         scheduler.handlers[name] = function
     scheduler.handlers["gpu_workbench_tasks"] = watch.tasks
+    scheduler.handlers["subscribe_worker_status"] = _own_names(scheduler)
     scheduler.add_plugin(watch, name=watch.name)
     _add_routes(scheduler)
     if path := os.environ.get(ADDRESS, ""):
