@@ -33,7 +33,7 @@ from gpu_workbench.app.stopping import stop
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.core.errors import UsageError
-from gpu_workbench.core.model import Kind, Workload
+from gpu_workbench.core.model import Workload
 from gpu_workbench.core.spec import Handle, RunSpec, WorkloadSpec
 
 CLIENT = "client"
@@ -324,14 +324,7 @@ class Workbench:
             await subscription.close()
 
     async def stop(self, backend: str, handle: Handle, *, force: bool = False) -> None:
-        """Release its pods or processes and its GPUs. Its agent is asked first, so that it says why it ended.
-
-        The sessions that drive a Dask cluster end with it.
-        """
-        if handle.spec.kind is Kind.DASK:
-            drivers = await self.backend(backend).list(owner=handle.spec.owner)
-            ends = [one for one in drivers if one.spec.drives == handle.id and not one.ended]
-            await asyncio.gather(*(self.stop(backend, driver, force=force) for driver in ends))
+        """Release its pods or processes and its GPUs. Its agent is asked first, so that it says why it ended."""
         subscription = await self.follow(backend, handle)
         try:
             await stop(subscription, force=force)

@@ -114,6 +114,15 @@ async def test_a_size_is_the_groups_and_ends_what_would_set_it_back(
         await backend.scale(handle, 1, group="nosuch")
 
 
+async def test_of_a_stopped_cluster_only_its_record_is_left(
+    backend: KubernetesBackend, living: LivingServer, handle: Handle
+) -> None:
+    await backend.adapt(handle, minimum=0, maximum=8)
+    await backend.stop(handle)
+    assert {path.split("/")[-2] for path in living.objects} == {"configmaps"}
+    assert [found.ended for found in await backend.list(owner=handle.spec.owner)] == [True]
+
+
 async def test_the_scheduler_is_told_which_group_shrinks_before_it_does(
     backend: KubernetesBackend, living: LivingServer, handle: Handle, told: list[object]
 ) -> None:

@@ -101,7 +101,7 @@ async def resize(cluster: Any, n_workers: int) -> None:
         least = await cluster.scheduler_comm.workers_to_close(n=surplus, attribute="name")
         others = [name for name in reversed([*cluster.worker_spec]) if name not in least]  # not even started
         going = [*(name for name in least if name in cluster.worker_spec), *others][:surplus]
-        await cluster.scheduler_comm.retire_workers(names=going, close_workers=True)
+        await cluster.scheduler_comm.retire_workers(names=going)
         await cluster.scale_down(going)
     else:
         cluster.scale(n_workers)

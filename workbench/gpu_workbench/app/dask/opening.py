@@ -13,6 +13,7 @@ from gpu_workbench.backends.dask import RunsDask, SchedulerAddress
 from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.core.errors import FlagError, RunNotFound, StartFailed, UsageError, WorkbenchError
 from gpu_workbench.core.explain import explain
+from gpu_workbench.core.explain.losing import TAKEN_AWAY
 from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.spec import Handle, WorkloadSpec, contradictions
@@ -120,10 +121,13 @@ async def cluster_named(workbench: Workbench, backend: str, name: str, *, owner:
 
 
 def hopeless(subscription: Subscription) -> Explanation | None:
-    """Why its scheduler will never come up, where that is known; it is being started again and again meanwhile."""
+    """Why its scheduler will never come up, where that is known; it is being started again and again meanwhile.
+
+    One that the cluster has taken away for another's sake comes up elsewhere.
+    """
     facts = subscription.facts
     found = explain(facts, spec=subscription.handle.spec) if facts is not None else None
-    return found if found is not None and not found.waits else None
+    return None if found is None or found.waits or found.code in TAKEN_AWAY else found
 
 
 async def scheduler_of(subscription: Subscription) -> SchedulerAddress:
@@ -160,5 +164,6 @@ async def logs_of(subscription: Subscription, *, tail: int | None) -> str:
     parts = []
     for name, text in sorted(logs.items()):
         lines = text.splitlines()
-        parts += [f"==> {name} <==", *(lines if tail is None else lines[-tail:]), ""]
+        shown = lines if tail is None else lines[max(0, len(lines) - tail) :]
+        parts += [f"==> {name} <==", *shown, ""]
     return "\n".join(parts).rstrip()

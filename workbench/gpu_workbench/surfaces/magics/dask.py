@@ -136,9 +136,8 @@ def _bind(here: Here, connected: Connected, as_: str) -> list[str]:
     values = (connected.client, connected.cluster)
     taken = [name for name in wanted if not as_ and not _is_ours(here.namespace.get(name))]
     if taken:
-        return [
-            f"{' and '.join(taken)} are names of yours already: `--as NAME` binds the client to another one"
-        ]
+        are = "are names" if len(taken) > 1 else "is a name"
+        return [f"{' and '.join(taken)} {are} of yours already: `--as NAME` binds the client to another one"]
     here.namespace.update(zip(wanted, values, strict=True))
     connected.names = wanted
     return []
