@@ -43,7 +43,7 @@ def measure(place: Place) -> Iterator[Figure]:
 
 def _local(place: Place) -> Iterator[Figure]:
     pairs = Pairs("local", "`LocalCluster`")
-    pairs.measure(place, {"tasks": place.lines(TASKS)}, times=place.times(5))
+    pairs.measure(place, {"tasks": place.lines(TASKS)}, times=place.times(4))
     yield from _alike(place, pairs, ready=Target(1.3, of="ratio"), tasks=Target(1.05, of="ratio"))
 
 
@@ -51,7 +51,7 @@ def _kubernetes(place: Place, cluster: OnCluster) -> Iterator[Figure]:
     cluster.cluster.dask_operator()
     pairs = Pairs("kubernetes", "`KubeCluster`")
     form = {"image": cluster.image, "namespace": cluster.namespace, "tasks": place.lines(TASKS)}
-    pairs.measure(place, form, times=place.times(5), adapting=True)
+    pairs.measure(place, form, times=place.times(4), adapting=True)
     yield from _alike(place, pairs)
     note = (
         f"The operator looks every {_ADAPTING:g} s; the rounds' tasks come at moments spread over that time."
@@ -74,13 +74,13 @@ def _alike(
     lost, theirs = (max(one["lost"] for one in found) for found in (pairs.ours, pairs.plain))
     if lost:
         raise RuntimeError(f"{lost:.0f} results were lost when workers went")
-    note = f"With 60 results on them: ours loses none, {pairs.against} up to {theirs:.0f}."
+    note = f"With 60 results on them: ours loses none, {pairs.against} {f'up to {theirs:.0f}' if theirs else 'none'}."
     yield pairs.figure("4 workers to 1", "shrink", Target(3), note)
 
 
 def _scheduler(place: Place) -> Iterator[Figure]:
     """What the live view costs the scheduler's process."""
-    seconds = 3 if place.quick else 15
+    seconds = 3 if place.quick else 10
     found: dict[bool, list[dict[str, float]]] = {True: [], False: []}
 
     def look(watched: bool) -> float:

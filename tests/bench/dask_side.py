@@ -55,9 +55,9 @@ def cluster(form: dict[str, Any]) -> dict[str, float]:
         form: ``kind``: ours or plain; ``place``: local or kubernetes; ``tasks``: how many; ``settle``: seconds between
             the order to adapt and the first task, 0 to leave that out; on Kubernetes ``image`` and ``namespace``.
     """
+    made: Any = _MAKERS[form["kind"], form["place"]](form)
     from distributed import Client
 
-    made: Any = _MAKERS[form["kind"], form["place"]](form)
     found: dict[str, float] = {}
     with made, Client(made) as client:
         _until(made, 2)

@@ -125,7 +125,7 @@ async def test_a_cluster_computes_grows_shrinks_without_losing_a_result_and_ends
     opened = await desk.open()
     async with await desk.cluster(opened) as cluster, Client(cluster, asynchronous=True) as client:
         assert await client.gather(client.map(twice, range(5))) == [0, 2, 4, 6, 8]
-        await cluster.scale(3)
+        cluster.scale(3)  # as with Dask's own, it need not be awaited
         await client.wait_for_workers(3, timeout=LIMIT)
         kept = client.map(once, range(60))
         had = await client.gather(kept)
@@ -152,7 +152,9 @@ async def test_the_journal_tells_of_workers_tasks_and_clients(place: Place) -> N
 
         def told() -> bool:
             state = subscription.workload.dask
-            return state is not None and state.tasks.done >= 20 and state.tasks.failed == 1
+            if state is None or state.idle_since is None:  # that comes last
+                return False
+            return state.tasks.done >= 20 and state.tasks.failed == 1
 
         await when(told)
         state = subscription.workload.dask
@@ -160,7 +162,6 @@ async def test_the_journal_tells_of_workers_tasks_and_clients(place: Place) -> N
         assert (len(state.workers), state.clients, state.tasks.open) == (2, 1, 0)
         assert "twice" in state.tasks.groups
         assert all((worker.memory or 0) > 10 * 2**20 and worker.threads for worker in state.workers)
-        assert state.idle_since is not None
         assert state.dashboard == "status"
 
 
@@ -281,3 +282,19 @@ async def test_an_idle_cluster_that_nobody_is_connected_to_ends_after_the_orphan
             if facts.gone:
                 break
     await asyncio.wait_for(gone(), LIMIT)
+
+
+def test_a_cluster_that_a_program_has_closed_leaves_no_thread(tmp_path: Path) -> None:
+    from tests.contract import conftest
+
+    code = """
+import threading
+import gpu_workbench as gw
+loops = lambda: [thread.name for thread in threading.enumerate()].count("IO loop")
+with gw.dask(n_workers=0, gpus=0):
+    assert loops() == 1
+assert loops() == 0
+print("done")
+"""
+    said = conftest._local(tmp_path).python(code).communicate(timeout=LIMIT)
+    assert said[0] == "done\n", said[1]

@@ -12,7 +12,7 @@ import sys
 import unittest
 import zipimport
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import distributed
 
@@ -43,4 +43,4 @@ def _theirs() -> Any:
 
 class TestCluster(_theirs().ClusterTest, unittest.TestCase):  # type: ignore[misc]
     Cluster = staticmethod(distributed.LocalCluster)
-    kwargs = {"dashboard_address": ":0"}
+    kwargs: ClassVar = {"dashboard_address": ":0"}

@@ -24,6 +24,18 @@ opened: list[str] = []
 """The names of the clusters that were opened."""
 
 
+class SchedulerView:
+    """`cluster.scheduler`, for tests that count its workers; the scheduler itself is in another process."""
+
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+
+    @property
+    def workers(self) -> Any:
+        """By address."""
+        return self._cluster.scheduler_info["workers"]
+
+
 class NoCounterpart(Exception):
     """`LocalCluster` has it, and ours has not."""
 
@@ -80,6 +92,7 @@ class _Opening:
 
 def _noted(cluster: Any) -> Any:
     _securities[cluster.scheduler_address] = cluster.security
+    cluster.scheduler = SchedulerView(cluster)
     return cluster
 
 

@@ -201,7 +201,9 @@ async def test_what_cannot_be_read_is_passed_over(wrap: Wrap) -> None:
     assert world.wrapped.state == DaskState(clients=2)
 
 
-async def test_a_line_without_an_end_closes_the_connection_and_the_next_one_is_heard(wrap: Wrap) -> None:
+async def test_a_line_without_an_end_closes_the_connection_and_the_next_one_is_heard(
+    wrap: Wrap, caplog: pytest.LogCaptureFixture
+) -> None:
     world = wrap(
         f"{CONNECT}spoken = connect()\n"
         "try:\n    say(spoken, b'x' * 10_000_000)\n    spoken.recv(1000); spoken.recv(1)\nexcept OSError:\n    pass\n"
@@ -209,6 +211,7 @@ async def test_a_line_without_an_end_closes_the_connection_and_the_next_one_is_h
     )
     await start(world)
     assert world.wrapped.state.clients == 3
+    assert caplog.records == []
 
 
 async def test_since_when_it_is_idle_is_told_in_the_agents_seconds(wrap: Wrap) -> None:

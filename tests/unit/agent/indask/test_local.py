@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dask.system import CPU_COUNT
 from distributed import Client
+from distributed.system import MEMORY_LIMIT
 
 from gpu_workbench.agent.indask.local import make_cluster, resize
 
@@ -42,6 +44,18 @@ async def test_each_worker_has_gpus_of_its_own_whichever_went_before(
             await resize(made, number)
             await when_there_are(number, client)
         assert await seen() == ["0,1", "2,3", "4,5"]
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+async def test_first_workers_share_the_memory_out_however_many_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gpus: int
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    n_workers = 3 * CPU_COUNT
+    made = cluster(tmp_path, n_workers=n_workers, gpus=gpus)
+    limits = [worker["options"]["memory_limit"] for worker in made.worker_spec.values()]
+    assert limits == [MEMORY_LIMIT // n_workers] * n_workers
+    await made.close()
 
 
 async def test_workers_that_go_hand_their_results_on(tmp_path: Path) -> None:

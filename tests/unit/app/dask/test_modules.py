@@ -29,7 +29,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "project"
     for path, text in {
         ".git/HEAD": "",
-        "gwb_helpers.py": "import json\nimport gwb_deeper.inner\nVALUE = 1\n",
+        "gwb_helpers.py": "import json\nimport gwb_deeper.inner\nVALUE = 1\ndef f(): import gwb_later\n",
+        "gwb_later.py": "",
         "gwb_deeper/__init__.py": "",
         "gwb_deeper/inner.py": "import gwb_third\n",
         "gwb_deeper/data.csv": "1,2",
@@ -65,11 +66,12 @@ def test_what_the_notebook_has_imported_travels_with_all_it_imports_of_the_proje
     found = local.changed()
     assert found is not None
     archive, names = found
-    assert names == ("gwb_deeper", "gwb_helpers", "gwb_third")
+    assert names == ("gwb_deeper", "gwb_helpers", "gwb_later", "gwb_third")
     assert set(files(archive)) == {
         "gwb_helpers.py",
         "gwb_deeper/__init__.py",
         "gwb_deeper/inner.py",
+        "gwb_later.py",  # which is not imported yet
         "gwb_third.py",
     }
     assert "VALUE = 1" in files(archive)["gwb_helpers.py"]

@@ -16,7 +16,7 @@ from gpu_workbench.backends.protocol import Sealed
 from gpu_workbench.core.facts import Facts
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.quantities import Gpus
-from gpu_workbench.core.spec import DaskCluster, Handle, Resources, Volume, WorkloadSpec
+from gpu_workbench.core.spec import Handle, Resources, Volume, WorkloadSpec
 from tests.unit.backends.kubernetes.living_server import PENDING, RUNNING, LivingServer
 
 OWNER = "0123456789abcdef"
@@ -28,13 +28,10 @@ SPEC = WorkloadSpec(
     volumes=(Volume("data", "/data"),),
 )
 STORED = replace(SPEC, kind=Kind.JOB, store="pvc://runs")
-DASK = replace(SPEC, kind=Kind.DASK, dask=DaskCluster(n_workers=2, groups={"cpu": 1}))
 NAME = f"gwb-{SPEC.id}"
 HERE = "/api/v1/namespaces/ns"
 ROOT = f"{HERE}/configmaps/{NAME}"
 JOB = f"/apis/batch/v1/namespaces/ns/jobs/{NAME}"
-DASK_API = "/apis/kubernetes.dask.org/v1/namespaces/ns"
-CLUSTER = f"{DASK_API}/daskclusters/{NAME}"
 
 
 @dataclass
@@ -124,41 +121,14 @@ async def waits(world: World) -> Handle:
 async def ended_unseen(world: World) -> Handle:
     handle = await world.backend.start(SPEC)
     conditions = [{"type": "Complete", "status": "True"}]
-    world.server.objects[JOB]["status"] = {"conditions": conditions, "completionTime": _ago(hours=1)}
+    world.server.objects[JOB]["status"] = {"conditions": conditions, "completionTime": ago(hours=1)}
     return handle
 
 
 async def ended_long_ago(world: World) -> Handle:
     handle = await world.backend.start(SPEC)
     annotations = world.server.objects[ROOT]["metadata"].setdefault("annotations", {})
-    annotations["gpu-workbench.dev/ended"] = _ago(days=3)
-    return handle
-
-
-async def computes(world: World) -> Handle:
-    """A Dask cluster whose scheduler runs."""
-    return await world.backend.start(DASK)
-
-
-async def adapts(world: World) -> Handle:
-    handle = await computes(world)
-    await world.backend.adapt(handle, minimum=0, maximum=8)
-    return handle
-
-
-async def cluster_waits(world: World) -> Handle:
-    """Its scheduler has no node yet."""
-    world.server.pods = PENDING
-    handle = await computes(world)
-    world.server.objects[f"{HERE}/pods/{NAME}-scheduler-0"]["spec"].pop("nodeName")
-    return handle
-
-
-async def cluster_was_idle(world: World) -> Handle:
-    """Its operator has ended it, and nobody looked."""
-    handle = await computes(world)
-    world.server.remove(CLUSTER)
-    world.server.objects[ROOT]["metadata"]["creationTimestamp"] = _ago(hours=1)
+    annotations["gpu-workbench.dev/ended"] = ago(days=3)
     return handle
 
 
@@ -166,7 +136,7 @@ async def has_secret(world: World) -> None:
     await world.backend.set_secret("token", "TOKEN", "old")
 
 
-def _ago(**time: int) -> str:
+def ago(**time: int) -> str:
     return (datetime.now(timezone.utc) - timedelta(**time)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -270,7 +240,7 @@ async def connect(world: World, handle: Handle) -> object:
         return await loop.sock_recv(socket, 100)
 
 
-_AROUND = (
+AROUND = (
     "/api/v1/nodes",
     "/api/v1/pods",
     f"{HERE}/resourcequotas",
@@ -279,10 +249,10 @@ _AROUND = (
 )
 
 
-@operation(waits, by_chance=_AROUND)  # it may have begun before anybody asks why it waits
+@operation(waits, by_chance=AROUND)  # it may have begun before anybody asks why it waits
 async def watch_a_start(world: World, handle: Handle) -> object:
     world.server.told = {"pods": RUNNING, "jobs": {"active": 1}}
-    await _facts_when(
+    await facts_when(
         world, handle, lambda facts: facts.agent_ready and facts.job is not None and "status" in facts.job
     )
     return True
@@ -296,25 +266,25 @@ async def watch_what_waits(world: World, handle: Handle) -> object:
         around = (facts.nodes, facts.quotas, facts.claims, facts.gpu_pods, facts.queue)
         return all(around) and any("status" in event for event in facts.events)
 
-    await _facts_when(world, handle, all_seen)
+    await facts_when(world, handle, all_seen)
     return True
 
 
 @operation(ended_unseen)
 async def watch_an_end(world: World, handle: Handle) -> object:
-    await _facts_when(world, handle, lambda facts: facts.phase.ended)
+    await facts_when(world, handle, lambda facts: facts.phase.ended)
     await world.backend.list(owner=OWNER)  # it makes up for a record that could not be kept
     return True
 
 
-async def _facts_when(world: World, handle: Handle, condition: Callable[[Facts], bool]) -> None:
+async def facts_when(world: World, handle: Handle, condition: Callable[[Facts], bool]) -> None:
     async with aclosing(world.backend.watch(handle)) as found:
         async for facts in found:
             if condition(facts):
                 return
 
 
-@operation(waits, by_chance=_AROUND)
+@operation(waits, by_chance=AROUND)
 async def watch_all(world: World, handle: Handle) -> object:
     """The list of all, and one of them in it, with what only watches of its Job and events tell."""
     world.server.told = {"jobs": {"active": 1}, "events": {}}
@@ -326,126 +296,7 @@ async def watch_all(world: World, handle: Handle) -> object:
     async with aclosing(world.backend.watch_all(owner=OWNER)) as listed:
         async for seen in listed:
             if seen.handles and not seen.error:
-                await _facts_when(world, handle, all_seen)
-                return [one.id for one in seen.handles]
-    return None
-
-
-@operation(nothing)
-async def start_cluster(world: World, _: None) -> object:
-    return (await world.backend.start(DASK)).id
-
-
-@operation(computes)
-async def start_cluster_again(world: World, before: Handle) -> object:
-    return (await world.backend.start(DASK)).id
-
-
-@operation(adapts)
-async def stop_cluster(world: World, handle: Handle) -> object:
-    return await world.backend.stop(handle)
-
-
-@operation(cluster_was_idle)
-async def list_with_a_cluster_that_is_gone(world: World, _: Handle) -> object:
-    return [handle.id for handle in await world.backend.list(owner=OWNER)]
-
-
-@operation(computes)
-async def scale_up(world: World, handle: Handle) -> object:
-    await world.backend.scale(handle, 4, group="cpu")
-    return _workers(world, "cpu")
-
-
-@operation(adapts)
-async def scale_down(world: World, handle: Handle) -> object:
-    """Which ends what had it adapt; that nobody tells its scheduler which group shrinks does not keep it from it."""
-    await world.backend.scale(handle, 1, group="default")
-    return _workers(world, "default")
-
-
-def _workers(world: World, group: str) -> object:
-    return world.server.objects[f"{DASK_API}/daskworkergroups/{NAME}-{group}"]["spec"]["worker"]["replicas"]
-
-
-@operation(computes)
-async def adapt(world: World, handle: Handle) -> object:
-    await world.backend.adapt(handle, minimum=0, maximum=8)
-    return _bounds(world)
-
-
-@operation(adapts)
-async def adapt_again(world: World, handle: Handle) -> object:
-    await world.backend.adapt(handle, minimum=1, maximum=4)
-    return _bounds(world)
-
-
-def _bounds(world: World) -> object:
-    spec = world.server.objects[f"{DASK_API}/daskautoscalers/{NAME}"]["spec"]
-    return spec["minimum"], spec["maximum"]
-
-
-@operation(computes)
-async def speak_to_the_scheduler(world: World, handle: Handle) -> object:
-    """As Dask does: a connection that is closed is made again."""
-    found = await world.backend.scheduler(handle)
-    port = int(found.address.rpartition(":")[2])
-    while not (answer := await _there_and_back(port)):
-        pass
-    return answer, bool(found.certificate and found.key)
-
-
-async def _there_and_back(port: int) -> bytes:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(b"there and back")
-        return await reader.read(100)
-    except ConnectionError:
-        return b""
-    finally:
-        writer.close()
-
-
-@operation(computes, once=True)
-async def connect_to_the_dashboard(world: World, handle: Handle) -> object:
-    with await world.backend.dashboard(handle) as connection:
-        loop = asyncio.get_running_loop()
-        await loop.sock_sendall(connection, b"there and back")
-        return await loop.sock_recv(connection, 100)
-
-
-@operation(computes)
-async def logs_of_workers(world: World, handle: Handle) -> object:
-    return await world.backend.worker_logs(handle)
-
-
-_CLUSTER_STARTS = {"pods": RUNNING, "daskclusters": {"phase": "Running"}, "deployments": {"replicas": 1}}
-
-
-def _cluster_seen(facts: Facts) -> bool:
-    job_told = facts.job is not None and "status" in facts.job
-    return (
-        facts.agent_ready
-        and job_told
-        and all("status" in one for one in facts.deployments)
-        and len(facts.deployments) == 2
-    )
-
-
-@operation(cluster_waits, by_chance=_AROUND)
-async def watch_a_cluster(world: World, handle: Handle) -> object:
-    world.server.told = _CLUSTER_STARTS
-    await _facts_when(world, handle, _cluster_seen)
-    return True
-
-
-@operation(cluster_waits, by_chance=_AROUND)
-async def watch_a_cluster_among_all(world: World, handle: Handle) -> object:
-    world.server.told = _CLUSTER_STARTS
-    async with aclosing(world.backend.watch_all(owner=OWNER)) as listed:
-        async for seen in listed:
-            if seen.handles and not seen.error:
-                await _facts_when(world, handle, _cluster_seen)
+                await facts_when(world, handle, all_seen)
                 return [one.id for one in seen.handles]
     return None
 

@@ -17,8 +17,9 @@ from gpu_workbench.core.errors import NotFound, Unreachable, UsageError
 from gpu_workbench.core.spec import Handle
 from tests.unit.backends.kubernetes.api_server import Fault, Request
 from tests.unit.backends.kubernetes.conftest import KUBECONFIG
+from tests.unit.backends.kubernetes.dask_operations import CLUSTER, DASK, DASK_API
 from tests.unit.backends.kubernetes.living_server import LivingServer
-from tests.unit.backends.kubernetes.operations import CLUSTER, DASK, DASK_API, NAME, ROOT
+from tests.unit.backends.kubernetes.operations import NAME, ROOT
 
 AUTOSCALER = f"{DASK_API}/daskautoscalers/{NAME}"
 

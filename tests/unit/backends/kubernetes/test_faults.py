@@ -31,8 +31,9 @@ from gpu_workbench.core.errors import BackendError
 from gpu_workbench.transport.timing import within
 from tests.unit.backends.kubernetes.api_server import Fault, status
 from tests.unit.backends.kubernetes.conftest import access_to
+from tests.unit.backends.kubernetes.dask_operations import OPERATIONS
 from tests.unit.backends.kubernetes.living_server import Key, LivingServer, key_of
-from tests.unit.backends.kubernetes.operations import OPERATIONS, OWNER, Operation, World
+from tests.unit.backends.kubernetes.operations import OWNER, Operation, World
 
 PASSING = {  # to ask again helps, and is done without being told to
     "429": Fault(code=429, headers={"Retry-After": "0"}),

@@ -40,17 +40,18 @@ def make_cluster(*, n_workers: int, threads: int, memory: int, gpus: int, folder
     Args:
         n_workers: How many workers.
         threads: Of each; 0 leaves it to Dask.
-        memory: Bytes of each; 0 leaves it to Dask.
+        memory: Bytes of each; 0 shares out what there is among the first workers, as Dask does it.
         gpus: GPUs of each.
         folder: Where workers spill.
     """
     from distributed import LocalCluster
     from distributed.security import Security
+    from distributed.system import MEMORY_LIMIT
 
     options: dict[str, Any] = {
         "n_workers": n_workers,
         "threads_per_worker": threads or (1 if gpus else None),
-        "memory_limit": memory or "auto",
+        "memory_limit": memory or (MEMORY_LIMIT // n_workers if n_workers else "auto"),
         "local_directory": folder,
         "asynchronous": True,
         "dashboard_address": "127.0.0.1:0",

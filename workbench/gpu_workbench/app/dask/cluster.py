@@ -58,6 +58,7 @@ class Cluster(DaskCluster):  # type: ignore[misc]
         self._portal = portal
         self._ends = started
         self._modules = LocalModules()
+        self._orders: set[asyncio.Future[None]] = set()
         self.security = Security(
             require_encryption=True,
             tls_ca_file=address.certificate,
@@ -67,7 +68,12 @@ class Cluster(DaskCluster):  # type: ignore[misc]
         super().__init__(asynchronous=asynchronous, quiet=True, name=subscription.handle.spec.name)
         if not self.called_from_running_loop:
             self._loop_runner.start()
-            self.sync(self._start)
+            try:
+                self.sync(self._start)
+            except BaseException:
+                self.let_go()
+                self.close()
+                raise
 
     async def _start(self) -> None:
         arguments = self.security.get_connection_args("client")
@@ -180,13 +186,27 @@ class Cluster(DaskCluster):  # type: ignore[misc]
         return True
 
     def _order(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Awaitable[None] | None:
-        if self.asynchronous:
-            return self._portal.elsewhere(work())
-        return self._portal.call(work)
+        if not self.asynchronous:
+            return self._portal.call(work)
+        order = asyncio.ensure_future(self._portal.elsewhere(work()))  # as Dask's own, it need not be awaited
+        self._orders.add(order)
+        order.add_done_callback(self._orders.discard)
+        return order
 
     def let_go(self) -> None:
         """Have :meth:`close` leave the cluster as it is."""
         self._ends = False
+
+    def close(self, timeout: float | None = None) -> Any:
+        """End the cluster where this very object has started it; let go of it where it was found.
+
+        Args:
+            timeout: Seconds after which waiting for that is given up; ``None`` for never.
+        """
+        closing = super().close(timeout)
+        if not self.asynchronous:
+            self._loop_runner.stop()
+        return closing
 
     async def _close(self) -> None:
         await super()._close()

@@ -217,7 +217,12 @@ class Forwarding:
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            connection, _ = await loop.sock_accept(listener)
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError as error:  # too many open files: there may be fewer soon
+                log.warning("A connection could not be accepted: %s", error)
+                await asyncio.sleep(_PAUSE)
+                continue
             connection.setblocking(False)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._keep(self._serve(connection))
