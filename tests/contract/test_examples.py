@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import io
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -137,7 +136,7 @@ def files_and_modules(content: nbformat.NotebookNode) -> None:
 
 def dask_cluster(content: nbformat.NotebookNode) -> None:
     assert values(cell(content, "client.map")) == [str([n**2 for n in range(10)])]
-    assert without_bars(cell(content, "to_parquet")) == "12 files\n"
+    assert printed(cell(content, "to_parquet")) == "12 files\n"
     assert values(cell(content, "cluster.scale(3)")) == ["3"]
     made: dict[str, Any] = {}
     exec(cell(content, "def rides").source, made)
@@ -160,11 +159,11 @@ def dask_cluster(content: nbformat.NotebookNode) -> None:
         assert abs(((chance - table.tipped) * column).mean()) < 1e-3
     assert [*weights.values()] == pytest.approx([-2, 0.3, 1, 1], abs=0.05)
     loss = -np.log(np.where(table.tipped, chance, 1 - chance)).mean()
-    trained = without_bars(cell(content, "np.linalg.solve")).split("loss ")[1:]
+    trained = printed(cell(content, "np.linalg.solve")).split("loss ")[1:]
     losses = [float(line.split()[0]) for line in trained]
     assert losses == sorted(losses, reverse=True)
     assert [losses[0], losses[-1]] == pytest.approx([np.log(2), loss], abs=1e-3)
-    (kept,) = without_bars(cell(content, "shutil.rmtree")).splitlines()
+    (kept,) = printed(cell(content, "shutil.rmtree")).splitlines()
     assert kept == f"{len(table)} rides, loss {losses[-1]:.4f}"
 
     (drawn,) = (
@@ -194,11 +193,6 @@ def cell(content: nbformat.NotebookNode, source: str, *, whole: bool = False) ->
 def printed(cell: nbformat.NotebookNode) -> str:
     """What the cell wrote to stdout."""
     return "".join(out.text for out in cell.outputs if out.output_type == "stream" and out.name == "stdout")
-
-
-def without_bars(cell: nbformat.NotebookNode) -> str:
-    """The same without the bars of a computation, which come where it takes over a second."""
-    return re.sub(r"\rDask:[^\]]*\] *\n?", "", printed(cell))
 
 
 def values(cell: nbformat.NotebookNode) -> list[str]:

@@ -7,8 +7,9 @@ import re
 OF_THEIRS = {
     "test_object_dask_cluster": "the test looks up `env` in the list of containers: it passes only while the operator has "
     "made no worker yet",
-    "test_local_tls[True]": "this machine has no IPv6",
-    "test_localcluster_start_exception": "the plugin's class travels by its module's name, which workers do not find here",
+    "test_local_tls[True]": "distributed's own helper gives `list.extend` two arguments where a machine has IPv6",
+    "test_localcluster_start_exception": "its plugin is pickled by its module's name, which a worker's process does not find "
+    "where the tests lie outside of the package",
 }
 """Of those that do not pass as they are, without anything of ours."""
 
@@ -16,13 +17,13 @@ OF_OURS = {
     "test_discovery": "finds the cluster by the object's name, which is made of its id: `gwb-…`",
     "test_clusters_with_custom_port_forward": "the dashboard comes through Jupyter's server; no port is opened for it",
     "test_multiple_clusters_simultaneously_same_loop": "each object has an event loop of its own; there is no `loop`",
-    "test_additional_worker_groups": "groups are asked for when the cluster starts (`--group`); none is added to a living one",
+    "test_additional_worker_groups": "groups are asked for when a cluster starts (`--group`); none is added to a living one",
     "test_cluster_without_operator": "without an operator ours waits and says so, with no limit: there is no "
     "`resource_timeout`",
     "test_cluster_crashloopbackoff": "the DaskCluster is written by ours; there is no `custom_cluster_spec`",
     "test_custom_spec": "the DaskCluster is written by ours; there is no `custom_cluster_spec`",
-    "test_dont_select_closed_worker": "a client of distributed that closes itself with its scheduler leaves its loop's thread; "
-    "it does so with a `LocalCluster` that has no `loop` given, too",
+    "test_dont_select_closed_worker": "distributed's client, when it closes itself with its scheduler, leaves its loop's "
+    "thread; it does so with a `LocalCluster` that has no `loop` given, too",
     "test_ipywidgets_loop": "each object has an event loop of its own; there is no `loop`",
     "test_adapt": "`adapt` takes no `interval`: how often is looked is the operator's matter",
     "test_scale_memory_cores": "`scale` takes a number of workers, not `cores` or `memory`",

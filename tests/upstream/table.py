@@ -92,6 +92,9 @@ def _table(subject: Subject) -> list[str]:
             for column, result in row.items()
             if result["outcome"] != "passed"
         )
+        said |= dict.fromkeys(
+            f"they skip it: {why}" for result in row.values() if (why := result["skipped by them"])
+        )
         lines.append(f"| `{test}` | {' | '.join(cells)} | {'; '.join(said)} |")
     return lines
 

@@ -73,9 +73,9 @@ def open_(done: int, rest: int) -> dict[str, int]:
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
     """What stays on the screen: each line as it was drawn last."""
     found = capsys.readouterr()
-    assert found.err == ""
-    assert found.out.endswith("\n") or not found.out
-    return [line.rpartition("\r")[2].rstrip() for line in found.out.split("\n")[:-1]]
+    assert found.out == ""
+    assert found.err.endswith("\n") or not found.err
+    return [line.rpartition("\r")[2].rstrip() for line in found.err.split("\n")[:-1]]
 
 
 async def test_a_computation_that_takes_long_has_a_bar_that_ends_full(
@@ -136,7 +136,7 @@ async def test_a_shorter_line_leaves_nothing_of_the_longer_one(
         (1, open_(5, 5)),
         (1, {"done": 10}),
     )
-    drawn = capsys.readouterr().out.rstrip("\n").split("\r")[1:]
+    drawn = capsys.readouterr().err.rstrip("\n").split("\r")[1:]
     assert [len(line) >= len(before.rstrip()) for before, line in itertools.pairwise(drawn)] == [
         True,
         True,

@@ -109,8 +109,8 @@ class Bar:
             tasks = tasks or await self._ask()
             if tasks is not None:
                 self._draw(tasks)
-            sys.stdout.write("\n")
-            sys.stdout.flush()
+            sys.stderr.write("\n")
+            sys.stderr.flush()
         self._drawn, self._began = "", None
 
     async def _ask(self) -> DaskTasks | None:
@@ -121,8 +121,8 @@ class Bar:
 
     def _draw(self, tasks: DaskTasks) -> None:
         line = bar(tasks, elapsed=time.monotonic() - (self._began or time.monotonic()))
-        sys.stdout.write(f"\r{line:<{len(self._drawn)}}")
-        sys.stdout.flush()
+        sys.stderr.write(f"\r{line:<{len(self._drawn)}}")
+        sys.stderr.flush()
         self._drawn = line
 
 
