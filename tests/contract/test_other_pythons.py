@@ -26,7 +26,11 @@ import importlib, pkgutil
 import gpu_workbench
 
 for module in pkgutil.walk_packages(gpu_workbench.__path__, "gpu_workbench."):
-    importlib.import_module(module.name)
+    try:
+        importlib.import_module(module.name)
+    except ModuleNotFoundError as error:
+        if error.name != "distributed":  # of the extra for Dask, which nothing else needs
+            raise
 
 from IPython.terminal.ipapp import TerminalIPythonApp
 

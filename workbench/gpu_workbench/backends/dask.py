@@ -68,6 +68,14 @@ class RunsDask(Protocol):
         """
         ...
 
+    async def wake(self, handle: Handle) -> bool:
+        """Give a cluster that adapts a worker at once, where it has none: who makes it adapt looks now and then only.
+
+        Returns:
+            Whether it adapts still, and is to be woken again.
+        """
+        ...
+
     async def worker_logs(self, handle: Handle) -> dict[str, str]:
         """What each container or process of the cluster printed, from the place itself, by its name."""
         ...

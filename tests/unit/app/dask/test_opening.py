@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gpu_workbench.app.dask import opening
 from gpu_workbench.app.dask.opening import (
     backend_of,
     cluster_named,
@@ -23,7 +24,7 @@ from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.backends.dask import SchedulerAddress
 from gpu_workbench.core.errors import FlagError, RunNotFound, StartFailed, UsageError
 from gpu_workbench.core.facts import Facts
-from gpu_workbench.core.model import Kind, Phase
+from gpu_workbench.core.model import DaskState, DaskTasks, DaskWorker, Kind, Phase
 from gpu_workbench.core.quantities import Gpus
 from gpu_workbench.core.spec import DaskCluster, Handle, Resources, WorkloadSpec
 from gpu_workbench.core.wire import JsonObject
@@ -75,7 +76,7 @@ class Backend:
     async def worker_logs(self, handle: Handle) -> Mapping[str, str]:
         return self.logs
 
-    dashboard = adapt = scale
+    dashboard = adapt = wake = scale
 
 
 def workbench(backend: object) -> Any:
@@ -298,3 +299,78 @@ async def test_what_each_part_printed_stands_under_its_name(tail: int | None, ex
     place.logs = {"w": "a\nb\nc\n", "s": "up"}
     subscription: Any = SimpleNamespace(handle=place.handles[0], backend=place)
     assert await logs_of(subscription, tail=tail) == expected
+
+
+class Told:
+    """SIMULATED: a cluster as its journal tells of it, word by word."""
+
+    def __init__(self, backend: object) -> None:
+        self.backend = backend
+        self.handle = Handle(spec=replace(SPEC, id="0123456789ab"), backend="kubernetes", started=0.0)
+        self.over = False
+        self.workload = SimpleNamespace(dask=None)
+        self._told = asyncio.Event()
+
+    def tell(self, state: DaskState | None) -> None:
+        self.workload.dask = state
+        self.over = state is None
+        self._told.set()
+
+    async def until(self, condition: Any) -> None:
+        while not condition():
+            self._told.clear()
+            await self._told.wait()
+
+    async def changed(self, timeout: float | None = None) -> bool:
+        self._told.clear()
+        await self._told.wait()
+        return True
+
+
+class Sleeper(Backend):
+    """SIMULATED: a cluster that adapts until it is told otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.adapts = True
+        self.woken: asyncio.Queue[bool] = asyncio.Queue()
+
+    async def adapt(self, handle: Handle, *, minimum: int, maximum: int) -> None:
+        self.bounds = (minimum, maximum)
+
+    async def wake(self, handle: Handle) -> bool:
+        await self.woken.put(self.adapts)
+        return self.adapts
+
+
+WAITING = DaskState(tasks=DaskTasks(waiting=3))
+WORKING = DaskState(workers=(DaskWorker("w"),), tasks=DaskTasks(running=3))
+
+
+async def test_a_cluster_that_adapts_is_woken_when_tasks_find_no_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(opening, "backend_of", lambda backend: backend)
+    backend = Sleeper()
+    told = Told(backend)
+    await opening.adapt(told, minimum=0, maximum=4)  # type: ignore[arg-type]
+    assert backend.bounds == (0, 4)
+    told.tell(WORKING)
+    told.tell(DaskState())
+    await asyncio.sleep(0)
+    assert backend.woken.empty(), "it does not wait"
+    told.tell(WAITING)
+    assert await backend.woken.get()
+    told.tell(WORKING)
+    await asyncio.sleep(0)
+    backend.adapts = False
+    told.tell(WAITING)
+    assert not await backend.woken.get()
+    await asyncio.gather(*opening._waking.values())
+    assert opening._waking == {}, "one that does not adapt any more is left alone"
+
+
+async def test_one_that_keeps_a_worker_needs_no_waking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "backend_of", lambda backend: backend)
+    await opening.adapt(Told(Sleeper()), minimum=1, maximum=4)  # type: ignore[arg-type]
+    assert opening._waking == {}

@@ -45,6 +45,13 @@ async def adapts(world: World) -> Handle:
     return handle
 
 
+async def adapts_with_none(world: World) -> Handle:
+    """It has no worker now."""
+    handle = await adapts(world)
+    world.server.objects[f"{DASK_API}/daskworkergroups/{NAME}-default"]["spec"]["worker"]["replicas"] = 0
+    return handle
+
+
 async def cluster_waits(world: World) -> Handle:
     """Its scheduler has no node yet."""
     world.server.pods = PENDING
@@ -111,6 +118,16 @@ async def adapt(world: World, handle: Handle) -> object:
 async def adapt_again(world: World, handle: Handle) -> object:
     await world.backend.adapt(handle, minimum=1, maximum=4)
     return _bounds(world)
+
+
+@operation(adapts_with_none)
+async def wake(world: World, handle: Handle) -> object:
+    return await world.backend.wake(handle), _workers(world, "default")
+
+
+@operation(computes)
+async def wake_what_does_not_adapt(world: World, handle: Handle) -> object:
+    return await world.backend.wake(handle), _workers(world, "default")
 
 
 def _bounds(world: World) -> object:

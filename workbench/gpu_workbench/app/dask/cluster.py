@@ -18,7 +18,7 @@ from distributed.security import Security
 
 from gpu_workbench.app.dask import onworkers
 from gpu_workbench.app.dask.modules import LocalModules
-from gpu_workbench.app.dask.opening import DEFAULT_GROUP, backend_of
+from gpu_workbench.app.dask.opening import DEFAULT_GROUP, adapt, backend_of
 from gpu_workbench.app.portal import Portal
 from gpu_workbench.app.stopping import stop
 from gpu_workbench.app.subscriptions import Subscription
@@ -156,8 +156,8 @@ class Cluster(DaskCluster):  # type: ignore[misc]
                 why="without an upper bound a long computation would take every GPU there is",
                 fix="Give both: cluster.adapt(minimum=0, maximum=8)",
             )
-        backend, handle, most = backend_of(self._subscription.backend), self._subscription.handle, maximum
-        return self._order(lambda: backend.adapt(handle, minimum=minimum, maximum=most))
+        subscription, most = self._subscription, maximum
+        return self._order(lambda: adapt(subscription, minimum=minimum, maximum=most))
 
     def ship_modules(self) -> Any:
         """Have the cluster import the notebook's own modules as they are now, where one is new or has changed.

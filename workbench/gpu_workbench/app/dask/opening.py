@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -11,12 +13,24 @@ from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.app.workbench import Workbench
 from gpu_workbench.backends.dask import RunsDask, SchedulerAddress
 from gpu_workbench.backends.protocol import Backend
-from gpu_workbench.core.errors import FlagError, RunNotFound, StartFailed, UsageError, WorkbenchError
+from gpu_workbench.core.errors import (
+    BackendError,
+    FlagError,
+    RunNotFound,
+    StartFailed,
+    UsageError,
+    WorkbenchError,
+)
 from gpu_workbench.core.explain import explain
 from gpu_workbench.core.explain.losing import TAKEN_AWAY
 from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.spec import Handle, WorkloadSpec, contradictions
+
+log = logging.getLogger(__name__)
+
+_WOKEN = 5.0
+"""Seconds that a worker which was asked for has before another look."""
 
 DEFAULT_NAME = "dask"
 DEFAULT_GROUP = "default"
@@ -151,6 +165,39 @@ def _failed(subscription: Subscription) -> WorkbenchError:
         return StartFailed(title, why=outcome.sentence)
     found = hopeless(subscription)
     return StartFailed(title, why=found.sentence if found else "", fix=found.fix if found else "")
+
+
+async def adapt(subscription: Subscription, *, minimum: int, maximum: int) -> None:
+    """Have a cluster follow its tasks; while this process follows it, it is woken at once when tasks find no worker.
+
+    Raises:
+        BackendError: it cannot be done.
+    """
+    backend, handle = backend_of(subscription.backend), subscription.handle
+    await backend.adapt(handle, minimum=minimum, maximum=maximum)
+    if not minimum and handle.id not in _waking:
+        task = _waking[handle.id] = asyncio.create_task(_wake(subscription), name=f"wake {handle.id}")
+        task.add_done_callback(lambda _: _waking.pop(handle.id, None))
+
+
+_waking: dict[str, asyncio.Task[None]] = {}
+
+
+async def _wake(subscription: Subscription) -> None:
+    backend = backend_of(subscription.backend)
+
+    def needed() -> bool:
+        state = subscription.workload.dask
+        return state is not None and bool(state.tasks.open) and not state.workers
+
+    while not subscription.over:
+        await subscription.until(lambda: subscription.over or needed())
+        try:
+            if subscription.over or not await backend.wake(subscription.handle):
+                return
+        except BackendError as error:  # the operator will do it, later
+            log.info("The cluster %s was not woken: %s", subscription.handle.id, error)
+        await subscription.changed(_WOKEN)
 
 
 async def logs_of(subscription: Subscription, *, tail: int | None) -> str:

@@ -350,6 +350,10 @@ class KubernetesBackend:
         client, namespace = await self.connect(), self._namespace(handle)
         await clusters.adapt(client, handle, namespace=namespace, minimum=minimum, maximum=maximum)
 
+    async def wake(self, handle: Handle) -> bool:
+        """See :meth:`~gpu_workbench.backends.dask.RunsDask.wake`."""
+        return await clusters.wake(await self.connect(), handle, namespace=self._namespace(handle))
+
     async def worker_logs(self, handle: Handle) -> dict[str, str]:
         """See :meth:`~gpu_workbench.backends.dask.RunsDask.worker_logs`."""
         client, namespace = await self.connect(), self._namespace(handle)

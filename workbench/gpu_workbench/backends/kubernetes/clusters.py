@@ -92,12 +92,12 @@ async def scale(client: ApiClient, handle: Handle, n_workers: int, *, namespace:
     """
     if group == DEFAULT_GROUP:  # it would be set back at the next look
         await client.delete(DASK_AUTOSCALERS, namespace=namespace, name=object_name(handle.id))
-    await client.patch(
-        DASK_GROUPS,
-        {"spec": {"worker": {"replicas": n_workers}}},
-        namespace=namespace,
-        name=group_name(handle.id, group),
-    )
+    await _set_size(client, handle, n_workers, namespace=namespace, group=group)
+
+
+async def _set_size(client: ApiClient, handle: Handle, n_workers: int, *, namespace: str, group: str) -> None:
+    change: JsonObject = {"spec": {"worker": {"replicas": n_workers}}}
+    await client.patch(DASK_GROUPS, change, namespace=namespace, name=group_name(handle.id, group))
 
 
 async def size(client: ApiClient, handle: Handle, *, namespace: str, group: str) -> int:
@@ -119,6 +119,20 @@ async def adapt(client: ApiClient, handle: Handle, *, namespace: str, minimum: i
     except Conflict:
         change: JsonObject = {"spec": {"minimum": minimum, "maximum": maximum}}
         await client.patch(DASK_AUTOSCALERS, change, namespace=namespace, name=object_name(handle.id))
+
+
+async def wake(client: ApiClient, handle: Handle, *, namespace: str) -> bool:
+    """Have one worker at once, where the cluster adapts and has none; whether it adapts.
+
+    The operator looks at a cluster that adapts every five seconds.
+    """
+    try:
+        await client.get(DASK_AUTOSCALERS, namespace=namespace, name=object_name(handle.id))
+        if not await size(client, handle, namespace=namespace, group=DEFAULT_GROUP):
+            await _set_size(client, handle, 1, namespace=namespace, group=DEFAULT_GROUP)
+    except NotFound:
+        return False
+    return True
 
 
 class Schedulers:

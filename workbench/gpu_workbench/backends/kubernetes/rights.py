@@ -134,7 +134,7 @@ RIGHTS = (
         group="kubernetes.dask.org",
     ),
     Right(
-        ("create", "patch", "delete"),
+        ("create", "get", "patch", "delete"),
         "daskautoscalers",
         why="Dask clusters that follow their tasks",
         without="`cluster.adapt` does not work",

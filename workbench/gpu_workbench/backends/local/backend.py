@@ -293,6 +293,10 @@ class LocalBackend:
         with contextlib.closing(await self.open(handle)) as channel:
             await channel.dask({"adapt": [minimum, maximum]})
 
+    async def wake(self, handle: Handle) -> bool:
+        """See :meth:`~gpu_workbench.backends.dask.RunsDask.wake`: here it wakes by itself, within half a second."""
+        return False
+
     async def worker_logs(self, handle: Handle) -> dict[str, str]:
         """See :meth:`~gpu_workbench.backends.dask.RunsDask.worker_logs`: all processes write to one log."""
         return {"cluster": await self.logs(handle)}

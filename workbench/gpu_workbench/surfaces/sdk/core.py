@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from gpu_workbench.app.dask.opening import OpenedCluster, backend_of, open_cluster, scheduler_of
+from gpu_workbench.app.dask.opening import OpenedCluster, adapt, open_cluster, scheduler_of
 from gpu_workbench.app.detached import RESULT, Package
 from gpu_workbench.app.execution import Execution
 from gpu_workbench.app.outcomes import outcome_of
@@ -256,9 +256,7 @@ async def open_dask(here: Here, request: ClusterRequest) -> tuple[OpenedCluster,
     opened = await open_cluster(workbench, request.backend, request.spec, asked=request.asked)
     address = await scheduler_of(opened.subscription)
     if request.adapt is not None:
-        place = backend_of(opened.subscription.backend)
-        least, most = request.adapt
-        await place.adapt(opened.subscription.handle, minimum=least, maximum=most)
+        await adapt(opened.subscription, minimum=request.adapt[0], maximum=request.adapt[1])
     return opened, address
 
 
