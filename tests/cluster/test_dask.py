@@ -178,7 +178,7 @@ def test_while_the_api_server_is_away_what_is_said_is_true_and_afterwards_it_goe
 
     def away() -> None:
         session.cluster.stop("kube-apiserver")
-        time.sleep(20)  # that it is away is the fault itself
+        time.sleep(60)  # that it is away is the fault itself
         session.cluster.start("kube-apiserver")
 
     ran = during(session.nb, SLOW.format(count=200), "begun\n", away, limit=240)
