@@ -175,6 +175,9 @@ class Run(Workload):
         """What it gave, once it has ended; see :meth:`gpu_workbench.Run.result`."""
         await self.wait(timeout)
         async with self.followed() as subscription:
+            await subscription.until(
+                lambda: outcome_of(subscription) is not None
+            )  # another look, and as true
             outcome = outcome_of(subscription)
             error = outcome.error(self.title) if outcome else None
             if error is not None:
