@@ -16,7 +16,7 @@ from tests.e2e.browser import picture
 from tests.e2e.lab import jupyterlab
 from tests.e2e.live_gallery import wear
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300, func_only=True)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500, func_only=True)]
 
 LOAD = "%load_ext gpu_workbench"
 START = "%gpu dask --n-workers 2 --gpus 1 --cpus 0.1 --memory 512Mi"
@@ -77,8 +77,8 @@ def test_a_cluster_is_seen_from_its_start_to_its_end(page: Page) -> None:
     card = page.locator(".jp-Cell").nth(1).locator(".gpuw-Run, .gpuw-Card, [class*=gpuw]").first
     browser.run_cell(page, 0)
     browser.run_cell(page, 1)
-    expect(card).to_contain_text("2 workers", timeout=60_000)
-    expect(card).to_contain_text("SIMULATED", timeout=60_000)
+    expect(card).to_contain_text("2 workers", timeout=150_000)
+    expect(card).to_contain_text("SIMULATED", timeout=150_000)
     pictures(page, "dask-idle")
 
     browser.run_cell(page, 2)
@@ -95,7 +95,7 @@ def test_a_cluster_is_seen_from_its_start_to_its_end(page: Page) -> None:
     pictures(page, "dask-driver")
 
     browser.run_cell(page, 4)
-    expect(card).to_contain_text("Stopped", timeout=60_000)
+    expect(card).to_contain_text("Stopped", timeout=150_000)
     pictures(page, "dask-stopped")
 
 
@@ -103,12 +103,12 @@ def test_the_dashboard_opens_from_the_card_behind_the_log_in(page: Page) -> None
     browser.run_cell(page, 1)
     card = page.locator(".jp-Cell").nth(1)
     link = card.get_by_role("link", name="Dashboard")
-    expect(link).to_be_visible(timeout=60_000)
+    expect(link).to_be_visible(timeout=150_000)
     with page.context.expect_page() as opening:
         link.click()
     dashboard = opening.value
     expect(dashboard).to_have_title(re.compile("Dask"), timeout=30_000)
-    expect(dashboard.locator("canvas").first).to_be_visible(timeout=60_000)
+    expect(dashboard.locator("canvas").first).to_be_visible(timeout=150_000)
     picture(dashboard, "dask-dashboard")
     dashboard.close()
     browser.run_cell(page, 4)

@@ -17,6 +17,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -146,13 +147,15 @@ def _ended(subject: str, run: Run) -> list[dict[str, object]]:
     kept |= {key: value for key, value in os.environ.items() if key.startswith("GPU_WORKBENCH_TEST")}
     env = {**kept, **run.env, "UPSTREAM_RESULTS": str(results), "PYTHONPATH": str(ROOT)}
     env["XDG_CONFIG_HOME"] = str(LOGS / "no-settings")
-    command = [sys.executable, "-m", "pytest", *OPTIONS, "--rootdir", str(LOGS)]
+    # Names of their modules begin below this folder: begun at `/`, ours would take all of that for a project of the user's.
+    root = str(Path(run.files[0]).parent)
+    command = [sys.executable, "-m", "pytest", *OPTIONS, "--rootdir", root]
     command += [
         *("-o", f"timeout={SECONDS}", "-o", "timeout_func_only=true"),
         *("-p", f"tests.upstream.{run.plugin}"),
     ]
-    with log.open("w") as out:
-        subprocess.run([*command, *run.files], cwd=LOGS, env=env, stdout=out, stderr=out, check=False)
+    with log.open("w") as out, tempfile.TemporaryDirectory() as folder:
+        subprocess.run([*command, *run.files], cwd=folder, env=env, stdout=out, stderr=out, check=False)
     print(f"    {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     if not results.exists():
         sys.exit(f"no test of {name} has ended; see {log}")
