@@ -104,7 +104,7 @@ def main(arguments: Sequence[str]) -> int:
         runs = runs_of(name, distributed=asked.distributed)
         if runs:
             found[name] = {run.column: _ended(name, run) for run in runs}
-    RESULT.write_text(json.dumps(found, indent=1) + "\n")
+            RESULT.write_text(json.dumps(found, indent=1) + "\n")
     subjects = [Subject(title, found[name]) for name, title in SUBJECTS.items() if name in found]
     text = page(subjects, about=versions(asked.distributed))
     print(text)

@@ -20,8 +20,8 @@ LIMIT = 60.0
 
 _Client = distributed.Client
 _securities: dict[str, Any] = {}
-opened: list[str] = []
-"""The names of the clusters that were opened."""
+asked = 0
+"""How many clusters were asked for."""
 
 
 class SchedulerView:
@@ -50,6 +50,8 @@ def local_cluster(
     **others: object,
 ) -> Any:
     """A cluster of ours, on the backend that UPSTREAM_BACKEND names."""
+    global asked  # noqa: PLW0603 - pytest's process runs one test at a time
+    asked += 1
     # Where its parts run and where they listen is ours to say, and its event loop is its own.
     for known in ("scheduler_port", "dashboard_address", "silence_logs", "processes", "loop"):
         others.pop(known, None)
@@ -64,7 +66,6 @@ def local_cluster(
         flags["nthreads"] = threads_per_worker
     if memory_limit:
         flags["memory"] = memory_limit
-    opened.append(flags["name"])
     if asynchronous:
         return _Opening(flags)
     cluster = _noted(gw.dask(**flags))

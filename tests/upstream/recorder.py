@@ -24,9 +24,9 @@ class Recorder:
             found |= {"outcome": report.outcome, "why": _why(report), "when": report.when}
         if report.when == "teardown":
             name = report.nodeid.rpartition("/")[2]
-            skipped = dict(report.user_properties).get("skipped by them", "")
+            told = {"skipped by them": "", **dict(report.user_properties)}
             with self._file.open("a") as out:
-                out.write(json.dumps({"test": name, "skipped by them": skipped, **found}) + "\n")
+                out.write(json.dumps({"test": name, **told, **found}) + "\n")
 
 
 def _why(report: pytest.TestReport) -> str:

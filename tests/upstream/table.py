@@ -7,7 +7,7 @@ import platform
 import re
 import subprocess
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,28 +75,49 @@ def unexplained(subjects: Iterable[Subject]) -> list[str]:
 
 
 def _counts(subject: Subject) -> str:
+    """How many there are of each outcome, and of each kind of reason where that says more than the table."""
     said = []
     for column, results in subject.columns.items():
-        passed = sum(result["outcome"] == "passed" for result in results)
-        said.append(f"{column}: {passed} of {len(results)} pass")
-    return "; ".join(said) + "."
+        outcomes = Counter(_outcome(result) for result in results)
+        ordered = sorted(outcomes.items(), key=lambda item: item[0] != "passed")
+        said.append(f"- {column}: " + ", ".join(f"{count} {outcome}" for outcome, count in ordered))
+        why = Counter(
+            _reason(_name(result), result, column).partition(":")[0]
+            for result in results
+            if result["outcome"] != "passed"
+        )
+        said += [f"  - {count}: {text}" for text, count in why.most_common() if count > 1]
+    return "\n".join(said)
+
+
+def _outcome(result: Result) -> str:
+    """As pytest says it; of a test that passes without asking for a cluster of ours, that."""
+    return (
+        "no cluster"
+        if result.get("clusters") == 0 and result["outcome"] == "passed"
+        else str(result["outcome"])
+    )
 
 
 def _table(subject: Subject) -> list[str]:
     heads = ("test", *subject.columns, "why not")
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     for test, row in subject.rows().items():
-        cells = [str(row[column]["outcome"]) if column in row else "" for column in subject.columns]
-        said = dict.fromkeys(
-            _reason(test, result, column) or str(result["why"]).replace("|", "\\|")
-            for column, result in row.items()
-            if result["outcome"] != "passed"
-        )
-        said |= dict.fromkeys(
-            f"they skip it: {why}" for result in row.values() if (why := result["skipped by them"])
-        )
-        lines.append(f"| `{test}` | {' | '.join(cells)} | {'; '.join(said)} |")
+        cells = [_outcome(row[column]) if column in row else "" for column in subject.columns]
+        lines.append(f"| `{test}` | {' | '.join(cells)} | {_why(test, row)} |")
     return lines
+
+
+def _why(test: str, row: Mapping[str, Result]) -> str:
+    said = {
+        column: _reason(test, result, column) or str(result["why"]).replace("|", "\\|")
+        for column, result in row.items()
+        if result["outcome"] != "passed"
+    }
+    if len(set(said.values())) > 1:
+        said = {column: f"{column}: {text}" for column, text in said.items()}
+    skipped = [f"they skip it: {why}" for result in row.values() if (why := result["skipped by them"])]
+    return "; ".join(dict.fromkeys([*said.values(), *skipped]))
 
 
 def _name(result: Result) -> str:
