@@ -16,7 +16,7 @@ from typing import Any
 from gpu_workbench.agent.children import Child, Children, Tail
 from gpu_workbench.agent.inkernel.nudge import NUDGE
 from gpu_workbench.agent.inkernel.outputs import MESSAGES_LIMIT
-from gpu_workbench.agent.launch import Launched, launch_kernel
+from gpu_workbench.agent.launch import LaunchedKernel, launch_kernel
 from gpu_workbench.agent.messages import Message, Messages
 from gpu_workbench.agent.wires import Wire, hung_up
 from gpu_workbench.core.exits import Exit
@@ -59,7 +59,7 @@ class Kernel:
         work_dir: Path,
         env: Mapping[str, str],
         children: Children,
-        launched: Launched | None = None,
+        launched: LaunchedKernel | None = None,
     ) -> None:
         self._command = command
         self._children = children

@@ -1,7 +1,7 @@
 """The agent's entry: ``python agent.pyz --config FILE``.
 
 ``python agent.pyz kernel …`` and ``… become …`` are the kernel and the script it starts. Each of them imports what it needs
-and no more, and a session's kernel is under way before the agent itself is imported: it takes longest.
+and no more, and a session's kernel or a Dask scheduler is under way before the agent itself is imported: it takes longest.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gpu_workbench.agent.launch import Launched
+    from gpu_workbench.agent.launch import LaunchedKernel, LaunchedScheduler
 
 
 def main(arguments: list[str]) -> int:
@@ -50,23 +50,32 @@ def _agent(text: str) -> int:
     if form.get("python"):
         command[0] = form["python"]
     listener = listen(form.get("listen", {}))
-    launched = _launch(form, command) if form.get("kind", "session") == "session" else None
+    launched = _launch(form, command)
     from gpu_workbench.agent.serving import serve
 
     return serve(text, command=command, listener=listener, launched=launched)
 
 
-def _launch(form: dict[str, Any], command: list[str]) -> Launched | None:
+def _launch(form: dict[str, Any], command: list[str]) -> LaunchedKernel | LaunchedScheduler | None:
+    kind = form.get("kind", "session")
+    if kind not in ("session", "dask"):
+        return None
     from gpu_workbench.agent.environment import payload_environment
-    from gpu_workbench.agent.launch import kernel_folder, launch_kernel
+    from gpu_workbench.agent.launch import launch_kernel, launch_scheduler, payload_folder
 
-    state = Path(form["state_dir"])
+    state, work_dir = Path(form["state_dir"]), Path(form["work_dir"])
     with contextlib.suppress(OSError):  # it is tried again where it can be told of
-        return launch_kernel(
-            command,
-            folder=kernel_folder(state),
-            work_dir=Path(form["work_dir"]),
-            env=payload_environment(workload=form["workload"], state=state),
+        folder = payload_folder(state)
+        env = payload_environment(workload=form["workload"], state=state)
+        if kind == "session":
+            return launch_kernel(command, folder=folder, work_dir=work_dir, env=env)
+        from gpu_workbench.agent.indask.launch import scheduler_environment
+
+        return launch_scheduler(
+            [*command, "become", command[0], *form["wrapped"]],
+            folder=folder,
+            work_dir=work_dir,
+            env=scheduler_environment(state=state, environment=env),
         )
     return None
 

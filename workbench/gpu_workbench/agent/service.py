@@ -24,12 +24,12 @@ from gpu_workbench.agent.environment import payload_environment
 from gpu_workbench.agent.exits import describe_death, exit_code, no_scheduler, not_started
 from gpu_workbench.agent.files import Mirror
 from gpu_workbench.agent.gpus import GpuSampler
-from gpu_workbench.agent.indask.launch import with_preload
+from gpu_workbench.agent.indask.launch import scheduler_environment
 from gpu_workbench.agent.job import Job, SealBroken, broken, open_seal
 from gpu_workbench.agent.journal import Journal
 from gpu_workbench.agent.keeping import Keeping
 from gpu_workbench.agent.kernel import Kernel, KernelDied
-from gpu_workbench.agent.launch import Launched, kernel_folder
+from gpu_workbench.agent.launch import LaunchedKernel, LaunchedScheduler, payload_folder
 from gpu_workbench.agent.limits import Limits
 from gpu_workbench.agent.payload import Payload
 from gpu_workbench.agent.remote import StoreUnusable
@@ -64,10 +64,16 @@ class Service:
     Args:
         config: What the backend said.
         command: How to start Python with this agent: interpreter and archive, or interpreter and module.
-        launched: A session's kernel, if it is under way already.
+        launched: The payload's process, if it is under way already.
     """
 
-    def __init__(self, config: AgentConfig, *, command: list[str], launched: Launched | None = None) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        *,
+        command: list[str],
+        launched: LaunchedKernel | LaunchedScheduler | None = None,
+    ) -> None:
         self.config = config
         self.rank = int(os.environ.get(config.rank_env) or 0) if config.rank_env else 0
         self._born = time.monotonic()
@@ -91,8 +97,9 @@ class Service:
         """Why a signal to end comes, where that is known before; empty where it is not."""
         self.job: Job | None = None
         self.dask: Wrapped | None = None
-        self._launched = launched
-        self._kernel_dir = launched.connection.parent if launched else kernel_folder(state)
+        self._kernel = launched if isinstance(launched, LaunchedKernel) else None
+        self._scheduler = launched if isinstance(launched, LaunchedScheduler) else None
+        self._payload_dir = launched.folder if launched else payload_folder(state)
         self._keeping = Keeping(config, self.journal)
         self._generation = 0
         self.payload: Payload = self._session()
@@ -123,10 +130,10 @@ class Service:
         )
 
     def _make_kernel(self) -> Kernel:
-        launched, self._launched = self._launched, None
+        launched, self._kernel = self._kernel, None
         return Kernel(
             command=self._command,
-            folder=self._kernel_dir,
+            folder=self._payload_dir,
             work_dir=Path(self.config.work_dir),
             env=self._payload_environment(),
             children=self.children,
@@ -148,19 +155,17 @@ class Service:
         )
 
     def _wrapped(self) -> Wrapped:
-        folder = Path(self.config.state_dir) / "dask"
         env = self._payload_environment()
-        for name in ("scheduler", "worker"):
-            env |= with_preload(name, folder=folder, environment=env)
         return Wrapped(
             command=[*self._command, "become", self._command[0], *self.config.wrapped],
-            folder=self._kernel_dir,
+            folder=self._payload_dir,
             work_dir=Path(self.config.work_dir),
-            env=env,
+            env=scheduler_environment(state=Path(self.config.state_dir), environment=env),
             journal=self.journal,
             runs=self.runs,
             children=self.children,
             clock=self.clock,
+            launched=self._scheduler,
         )
 
     def _make_job(self, folder: Path, key: bytes) -> Job:
@@ -359,7 +364,7 @@ class Service:
     def forget(self) -> None:
         """Let go of files and folders."""
         self.journal.close()
-        shutil.rmtree(self._kernel_dir, ignore_errors=True)
+        shutil.rmtree(self._payload_dir, ignore_errors=True)
 
     # limits and state
 

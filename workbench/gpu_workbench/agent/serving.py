@@ -11,7 +11,7 @@ import traceback
 from pathlib import Path
 
 from gpu_workbench.agent.endings import Outcome
-from gpu_workbench.agent.launch import Launched
+from gpu_workbench.agent.launch import LaunchedKernel, LaunchedScheduler
 from gpu_workbench.agent.record import write_record
 from gpu_workbench.agent.routes import VERSION, Routes
 from gpu_workbench.agent.service import Service
@@ -24,21 +24,31 @@ READERS_PATIENCE = 5.0
 """Seconds that clients are given to take the journal's end."""
 
 
-def serve(text: str, *, command: list[str], listener: socket.socket, launched: Launched | None) -> int:
+def serve(
+    text: str,
+    *,
+    command: list[str],
+    listener: socket.socket,
+    launched: LaunchedKernel | LaunchedScheduler | None,
+) -> int:
     """Serve one workload until it ends.
 
     Args:
         text: The configuration, as a backend wrote it.
         command: How to start Python with this agent: interpreter and archive, or interpreter and module.
         listener: Where clients connect.
-        launched: A session's kernel, if it is under way already.
+        launched: The payload's process, if it is under way already.
     """
     config = load_agent_config(text)
     return asyncio.run(_serve(config, command=command, listener=listener, launched=launched))
 
 
 async def _serve(
-    config: AgentConfig, *, command: list[str], listener: socket.socket, launched: Launched | None
+    config: AgentConfig,
+    *,
+    command: list[str],
+    listener: socket.socket,
+    launched: LaunchedKernel | LaunchedScheduler | None,
 ) -> int:
     service = Service(config, command=command, launched=launched)
     loop = asyncio.get_running_loop()

@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -17,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from gpu_workbench.agent.children import Child, Children
-from gpu_workbench.agent.environment import DASK_SOCKET
 from gpu_workbench.agent.journal import Journal
 from gpu_workbench.agent.kernel import KernelDied
+from gpu_workbench.agent.launch import LaunchedScheduler, launch_scheduler
 from gpu_workbench.agent.payload import WithoutKernel
 from gpu_workbench.agent.runs import Runs
 from gpu_workbench.core import events as e
@@ -42,6 +41,7 @@ class Wrapped(WithoutKernel):
         runs: There will be none.
         children: Starts the process.
         clock: The agent's seconds.
+        launched: The process, where it is under way already.
     """
 
     what = "a Dask cluster"
@@ -57,16 +57,18 @@ class Wrapped(WithoutKernel):
         runs: Runs,
         children: Children,
         clock: Callable[[], float],
+        launched: LaunchedScheduler | None = None,
     ) -> None:
         super().__init__(runs)
         self._command = command
-        self._socket = folder / "dask"
+        self._folder = folder
         self._work_dir = work_dir
         self._env = env
         self._journal = journal
         self._children = children
         self._clock = clock
-        self._process: Child | None = None
+        self._launched = launched
+        self._process: Child | None = children.take(launched.process) if launched else None
         self._stdin = -1
         self._output = b""
         self._server: asyncio.Server | None = None
@@ -83,9 +85,17 @@ class Wrapped(WithoutKernel):
         Raises:
             KernelDied: its process ended before it did.
         """
-        self._socket.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(self._listen, str(self._socket), limit=2**22)
-        self._spawn()
+        launched = self._launched
+        if launched is None:
+            launched = launch_scheduler(
+                self._command, folder=self._folder, work_dir=self._work_dir, env=self._env
+            )
+            self._process = self._children.take(launched.process)
+        assert self._process is not None
+        self._stdin = launched.orders
+        self._server = await asyncio.start_unix_server(self._listen, sock=launched.listener, limit=2**22)
+        asyncio.get_running_loop().add_reader(launched.output, self._read, launched.output)
+        self._waiting = asyncio.create_task(self._wait(self._process))
         heard = asyncio.create_task(self._heard.wait())
         try:
             first: set[asyncio.Future[Any]] = {heard, self.ended}
@@ -95,24 +105,6 @@ class Wrapped(WithoutKernel):
         if self.ended.done():
             raise KernelDied(self.ended.result(), self.tail())
         self._journal.append(e.RankStarted(python=self.python))
-
-    def _spawn(self) -> None:
-        reading, writing = os.pipe()
-        told, self._stdin = os.pipe()
-        try:
-            process = self._process = self._children.spawn(
-                self._command,
-                cwd=self._work_dir,
-                env={**self._env, DASK_SOCKET: str(self._socket)},
-                stdin=told,
-                stdout=writing,
-                stderr=subprocess.STDOUT,
-            )
-        finally:
-            os.close(writing)
-            os.close(told)
-        asyncio.get_running_loop().add_reader(reading, self._read, reading)
-        self._waiting = asyncio.create_task(self._wait(process))
 
     async def _wait(self, process: Child) -> None:
         code = await self._children.wait(process)

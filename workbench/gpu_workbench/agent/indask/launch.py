@@ -41,6 +41,19 @@ def with_preload(name: str, *, folder: Path, environment: Mapping[str, str]) -> 
     return {variable: repr([*_list(environment.get(variable, "")), str(path)])}
 
 
+def scheduler_environment(*, state: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a scheduler, and of the workers that it may have on this machine, with our preloads.
+
+    Args:
+        state: The agent's folder.
+        environment: The environment as it is.
+    """
+    preloads = [
+        with_preload(name, folder=state / "dask", environment=environment) for name in ("scheduler", "worker")
+    ]
+    return {**environment, **preloads[0], **preloads[1]}
+
+
 def _list(text: str) -> list[object]:
     """A list as Dask's configuration reads it from an environment variable; one word is a list of one."""
     try:

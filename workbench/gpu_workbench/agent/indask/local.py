@@ -9,14 +9,54 @@ import asyncio
 import contextlib
 import importlib.util
 import json
+import multiprocessing
 import os
 import sys
 import threading
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 DEVICES = "CUDA_VISIBLE_DEVICES"
 """Environment variable of CUDA's own with the devices that a process sees."""
+
+_METHOD = "distributed.worker.multiprocessing-method"
+_BEFORE = "distributed.nanny.pre-spawn-environ"
+_UNSET = {
+    "MALLOC_TRIM_THRESHOLD_": 65536,
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), 1),
+}
+
+
+def fork_workers() -> None:
+    """Have workers forked from a process that imports Dask meanwhile, unless the user's configuration names another way.
+
+    It begins before Dask's scheduler is imported here. That process has the environment that Dask's nanny would give to
+    one that it starts itself, and no threads. Source: ``distributed.nanny.Nanny``, ``distributed.utils.get_mp_context``.
+    """
+    import dask.config
+
+    own = dask.config.collect()
+    if dask.config.get(_METHOD, None, config=own) is not None:
+        return
+    given = {**_UNSET, **dask.config.get(_BEFORE, {}, config=own)}
+    told = {name: os.environ.get(name, str(value)) for name, value in given.items() if value is not None}
+    if told.get("PYTHONHASHSEED") in (None, "0"):
+        told["PYTHONHASHSEED"] = "6640"  # all workers hash alike; Dask's own number
+    before = dict(os.environ)
+    os.environ.update(told)
+    try:
+        forking = multiprocessing.get_context("forkserver")
+        forking.set_forkserver_preload(["distributed.nanny", "distributed.worker"])
+        forkserver.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    dask.config.set({_METHOD: "forkserver"})
+    import distributed.utils
+
+    # Else all that a worker might want is imported here first, pandas too.
+    distributed.utils._forkserver_preload_set = True
 
 
 class Told:
@@ -126,4 +166,7 @@ async def serve(form: dict[str, Any]) -> None:
 
 if __name__ == "__main__":  # not in the workers' processes, which begin with this very file
     sys.path[0] = str(Path.cwd())  # where the notebook is, with its modules
-    asyncio.run(serve(json.loads(sys.argv[1])))
+    form = json.loads(sys.argv[1])
+    if sys.platform == "linux" and not form["gpus"]:  # elsewhere, and with CUDA, a fork breaks libraries
+        fork_workers()
+    asyncio.run(serve(form))

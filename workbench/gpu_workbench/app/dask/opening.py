@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -83,6 +85,7 @@ async def open_cluster(
     found = await _find(place, spec)
     if found is None:
         handle = await place.start(replace(spec, id=new_id()))
+        asyncio.get_running_loop().run_in_executor(None, _import_dask)
         return OpenedCluster(await workbench.follow(backend, handle), started=True)
     if spec.notebook and found.spec.notebook != spec.notebook:
         raise UsageError(
@@ -101,6 +104,12 @@ async def open_cluster(
     if isinstance(wanted, int):
         await backend_of(place).scale(found, wanted, group=DEFAULT_GROUP)
     return OpenedCluster(await workbench.follow(backend, found), started=False)
+
+
+def _import_dask() -> None:
+    """The scheduler comes up meanwhile."""
+    with contextlib.suppress(ImportError):  # whoever needs it says so
+        importlib.import_module("gpu_workbench.app.dask.cluster")
 
 
 async def _find(backend: Backend, spec: WorkloadSpec) -> Handle | None:
