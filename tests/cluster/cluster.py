@@ -15,6 +15,8 @@ from .paths import ADMIN, BEFORE, BRIDGE, CONF, HERE, LOGS, NODE, PKI, READY, RO
 from .shell import ClusterError, log_of, sh, tail, until
 
 _LOADED = ROOT / "containerd" / "loaded.json"
+_FIRST = ("etcd", "containerd")
+"""Without them the others end."""
 Say = Callable[[str], None]
 
 
@@ -54,8 +56,8 @@ def prepare(say: Say = print, *, images: Sequence[str] = bundles.ALWAYS) -> None
 
 
 def is_up() -> bool:
-    """Whether a cluster was started here and its network is still there (it is not after a reboot)."""
-    return READY.exists() and BRIDGE in network.devices()
+    """Whether a cluster was started here and something of it still runs (nothing does after a reboot or a hard end)."""
+    return READY.exists() and BRIDGE in network.devices() and bool(processes.running())
 
 
 def mend(say: Say = print) -> None:
@@ -63,7 +65,7 @@ def mend(say: Say = print) -> None:
     for name in components():
         if name not in processes.running():
             say(f"starting {name} again")
-            start(name, wait=False)
+            start(name, wait=name in _FIRST)
     for name in components():
         wait_for(name)
 

@@ -125,6 +125,17 @@ def test_start_that_was_killed_is_cleaned_up_by_the_next_command(before: dict[st
     assert_unchanged(before)
 
 
+def test_cluster_whose_programs_were_all_killed_is_started_anew(before: dict[str, object]) -> None:
+    subprocess.run(cli("up"), check=True)
+    cluster.kubectl("create", "configmap", "left-over")
+    processes.end(processes.running().values(), grace=0)
+    assert not cluster.is_up()
+    subprocess.run(cli("up"), check=True)
+    assert "left-over" not in cluster.kubectl("get", "configmaps", "-o", "name")
+    subprocess.run(cli("down"), check=True)
+    assert_unchanged(before)
+
+
 def test_session_takes_down_what_it_started_and_leaves_what_it_found(before: dict[str, object]) -> None:
     second = "from tests.cluster.handle import session\nwith session(): pass"
     with session() as own:
