@@ -1,6 +1,7 @@
 """Many Dask workers in one process, for a scheduler of ours: real workers to it. SIMULATED: they have no nodes of their own.
 
-    python -m tests.bench.workers_side FORM      a JSON object: address, certificate, key, workers
+    python -m tests.bench.workers_side FORM      a JSON object: address, certificate, key, workers (their
+                                                 names), host (where the scheduler reaches them)
 
 Prints a line when they are all there; on each line that it reads it computes for so many seconds and prints another.
 """
@@ -29,17 +30,19 @@ async def main(form: dict[str, Any]) -> None:
     )
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
-        for first in range(0, form["workers"], AT_ONCE):
+        names = form["workers"]
+        for first in range(0, len(names), AT_ONCE):
             made = [
                 Worker(
                     form["address"],
-                    name=f"gwb-0-default-worker-{first + place:04d}",
+                    name=name,
+                    host=form["host"],
                     nthreads=1,
                     memory_limit=2**30,
                     security=security,
                     dashboard=False,
                 )
-                for place in range(min(AT_ONCE, form["workers"] - first))
+                for name in names[first : first + AT_ONCE]
             ]
             await asyncio.gather(*(stack.enter_async_context(worker) for worker in made))
         client = await stack.enter_async_context(

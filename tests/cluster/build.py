@@ -38,6 +38,9 @@ MODULES: dict[str, tuple[str, ...]] = {
     "versitygw": ("github.com/versity/versitygw/cmd/versitygw",),
 }
 
+ON_DEMAND: dict[str, tuple[str, ...]] = {"kwok": ("sigs.k8s.io/kwok/cmd/kwok",)}
+"""What only benchmarks want; built when one asks for it."""
+
 
 class BuildError(Exception):
     """A program of the cluster could not be built; the message names the log file."""
@@ -53,7 +56,7 @@ def folder(module: str) -> Path:
 
 def program(name: str) -> Path:
     """The path of one program, for example `kubelet`."""
-    for module, packages in MODULES.items():
+    for module, packages in (MODULES | ON_DEMAND).items():
         if name in _names(module, packages):
             return folder(module) / name
     raise KeyError(name)
@@ -70,10 +73,37 @@ def build(say: Callable[[str], None] = print) -> None:
     Raises `BuildError` when Go fails.
     """
     for module in missing():
-        started = time.monotonic()
-        say(f"building {module} (first time only{', about 7 minutes' if module == 'kubernetes' else ''})")
-        _build(module)
-        say(f"built {module} in {time.monotonic() - started:.0f} s")
+        _say_and_build(module, say)
+
+
+def build_on_demand(module: str, say: Callable[[str], None] = print) -> None:
+    """Build one of `ON_DEMAND` unless it is in the cache. The caller holds the build lock.
+
+    Raises `BuildError` when Go fails.
+    """
+    if not (folder(module) / "done").exists():
+        _say_and_build(module, say)
+
+
+def sources(module: str, package: str) -> Path:
+    """The folder of a package that a module requires, as Go has fetched it."""
+    argv = ["go", "list", "-m", "-f", "{{.Dir}}", package]
+    found = subprocess.run(
+        argv,
+        cwd=HERE / "go" / module,
+        env={**os.environ, "GOFLAGS": ""},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return Path(found.stdout.strip())
+
+
+def _say_and_build(module: str, say: Callable[[str], None]) -> None:
+    started = time.monotonic()
+    say(f"building {module} (first time only{', about 7 minutes' if module == 'kubernetes' else ''})")
+    _build(module)
+    say(f"built {module} in {time.monotonic() - started:.0f} s")
 
 
 def _names(module: str, packages: tuple[str, ...]) -> list[str]:
@@ -100,7 +130,8 @@ def _build(module: str) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     log = CACHE / f"build-{module}.log"
-    argv = ["nice", "-n", "10", "go", "build", *_flags(module), "-o", f"{unfinished}/", *MODULES[module]]
+    packages = (MODULES | ON_DEMAND)[module]
+    argv = ["nice", "-n", "10", "go", "build", *_flags(module), "-o", f"{unfinished}/", *packages]
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": ""}
     with log.open("wb") as out:
         ended = subprocess.run(
