@@ -46,25 +46,47 @@ def environment(version: str, name: str, packages: Sequence[str]) -> str:
     found = interpreter(version)
     if found is None:
         pytest.skip(f"there is no Python {version} on this machine")
+    folder = CACHE / f"{version}-{name}"
+    python = str(folder / "bin" / "python")
+    venv = ["venv", "--quiet", "--python", found, str(folder)]
+    _make(folder, packages, [venv, ["pip", "install", "--quiet", "--python", python, *packages]])
+    return python
+
+
+def overlay(name: str, packages: Sequence[str]) -> dict[str, str]:
+    """Variables with which this interpreter, and a Jupyter of its, has these packages besides its own.
+
+    Args:
+        name: What the folder that they lie in is called.
+        packages: With their versions. What they need is not installed: it is listed, or is here already.
+    """
+    folder = CACHE / name
+    install = ["pip", "install", "--quiet", "--no-deps", "--python", sys.executable, "--target", str(folder)]
+    _make(folder, packages, [[*install, *packages]])
+    return {
+        "PYTHONPATH": str(folder),
+        "JUPYTER_PATH": str(folder / "share" / "jupyter"),
+        "JUPYTER_CONFIG_PATH": str(folder / "etc" / "jupyter"),
+    }
+
+
+def _make(folder: Path, packages: Sequence[str], commands: Sequence[Sequence[str]]) -> None:
+    """Make a folder by uv's commands, unless it was made with the same packages; the test is skipped where it cannot be."""
     uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
     if not Path(uv).exists():
         pytest.skip("uv is needed to make environments")
     CACHE.mkdir(parents=True, exist_ok=True)
-    folder = CACHE / f"{version}-{name}"
-    python, complete, wanted = folder / "bin" / "python", folder / "complete", "\n".join(packages)
+    complete, wanted = folder / "complete", "\n".join(packages)
     with (CACHE / f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not complete.exists() or complete.read_text() != wanted:
-            shutil.rmtree(folder, ignore_errors=True)
-            for command in (
-                [uv, "venv", "--quiet", "--python", found, str(folder)],
-                [uv, "pip", "install", "--quiet", "--python", str(python), *packages],
-            ):
-                made = subprocess.run(command, check=False, capture_output=True, text=True)
-                if made.returncode:
-                    pytest.skip(f"{name} cannot be installed on Python {version}: {made.stderr[-300:]}")
-            complete.write_text(wanted)
-    return str(python)
+        if complete.exists() and complete.read_text() == wanted:
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        for command in commands:
+            made = subprocess.run([uv, *command], check=False, capture_output=True, text=True)
+            if made.returncode:
+                pytest.skip(f"{folder.name} cannot be installed: {made.stderr[-300:]}")
+        complete.write_text(wanted)
 
 
 def notebook_environment(version: str) -> str:

@@ -78,6 +78,7 @@ class Lab:
         self._process = subprocess.Popen(
             self._command,
             env=self._env,
+            cwd=self.root.parent,  # whatever an extension puts there
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,

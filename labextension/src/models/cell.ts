@@ -2,7 +2,7 @@
 
 import type { ICodeCellModel } from '@jupyterlab/cells';
 import { isStream } from '@jupyterlab/nbformat';
-import type { IOutput } from '@jupyterlab/nbformat';
+import type { IOutput, IStream } from '@jupyterlab/nbformat';
 import { JSONExt } from '@lumino/coreutils';
 
 import { waits } from './phases';
@@ -37,8 +37,7 @@ export function charactersOf(cell: ICodeCellModel): Readonly<Record<string, numb
   for (let index = 0; index < cell.outputs.length; index++) {
     const output = cell.outputs.get(index).toJSON();
     if (isStream(output)) {
-      const text = typeof output.text === 'string' ? output.text : output.text.join('');
-      found[output.name] = (found[output.name] ?? 0) + text.length;
+      found[output.name] = (found[output.name] ?? 0) + textOf(output).length;
     }
   }
   return found;
@@ -58,6 +57,55 @@ export function rewrite(cell: ICodeCellModel, written: Written): void {
   } else {
     outputs.fromJSON([...wanted]);
   }
+}
+
+/**
+ * The same where several pages have the document, in changes that all of them make in the same way: JupyterLab takes what
+ * is new for the last of a cell's outputs, wherever it stands. So its view stands above, where it need not be moved, and
+ * is written anew only with a new phase: each page keeps it up to date for itself.
+ */
+export function rewriteTogether(cell: ICodeCellModel, { view, outputs }: Written): void {
+  const [has, wanted] = [cell.outputs.toJSON(), [view, ...outputs]];
+  const last = has.length - 1;
+  const more = grown(has[last], wanted[last]);
+  const kept = more === '' ? has.length : last;
+  if (!has.slice(0, kept).every((output, index) => isSame(output, wanted[index]))) {
+    cell.sharedModel.clearOutputs(null); // in one change with the next, streams would not know their places
+    cell.sharedModel.updateOutputs(0, 0, wanted);
+    return;
+  }
+  if (more !== '') {
+    const text = cell.outputs.get(last).streamText;
+    text?.insert(text.text.length, more);
+  }
+  if (wanted.length > has.length) {
+    cell.sharedModel.updateOutputs(has.length, has.length, wanted.slice(has.length));
+  }
+}
+
+/** What of a stream is to follow what there is; nothing where it is not the same stream. */
+function grown(has: IOutput | undefined, wanted: IOutput | undefined): string {
+  const [before, now] = [has, wanted].map(output =>
+    output !== undefined && isStream(output) ? textOf(output) : ''
+  ) as [string, string];
+  return has?.name === wanted?.name && now.startsWith(before) ? now.slice(before.length) : '';
+}
+
+function isSame(one: IOutput, other: IOutput | undefined): boolean {
+  const [before, now] = [viewIn(one), viewIn(other)];
+  if (before !== null && now !== null) {
+    return before.run === now.run && before.snapshot.phase === now.snapshot.phase;
+  }
+  return other !== undefined && JSONExt.deepEqual(one, other);
+}
+
+function viewIn(output: IOutput | undefined): Snapshot | null {
+  const data = output?.data as Readonly<Record<string, unknown>> | undefined;
+  return snapshotOf(data?.[MIME_TYPE]);
+}
+
+function textOf({ text }: IStream): string {
+  return typeof text === 'string' ? text : text.join('');
 }
 
 /** Whether it has an output of each one's type in its place: those that stay are not drawn anew, and keep their focus. */

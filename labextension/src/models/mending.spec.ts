@@ -1,8 +1,11 @@
+import { YNotebook } from '@jupyter/ydoc';
+import type { YCodeCell } from '@jupyter/ydoc';
 import { CodeCellModel } from '@jupyterlab/cells';
 import { isStream } from '@jupyterlab/nbformat';
 import type { IOutput } from '@jupyterlab/nbformat';
 import { DisposableDelegate } from '@lumino/disposable';
 import type { IDisposable } from '@lumino/disposable';
+import { applyUpdate, encodeStateAsUpdate } from 'yjs';
 
 import { TestRuns } from '../testing';
 import type { Known, Listener, Written } from '../tokens';
@@ -240,5 +243,67 @@ describe('where others may write the cell too', () => {
     mine = true;
     await vi.advanceTimersByTimeAsync(5100);
     expect(text()).toBe('one\ntwo\n');
+  });
+});
+
+const AS_IN_JUPYTERLAB = { disableDocumentWideUndoRedo: true };
+
+/** The one cell of a document, on another page that has it too. */
+function elsewhere(document: YNotebook): CodeCellModel {
+  // eslint-disable-next-line jupyter/require-disposable-ownership -- its cell needs it
+  const other = new YNotebook(AS_IN_JUPYTERLAB);
+  applyUpdate(other.ydoc, encodeStateAsUpdate(document.ydoc));
+  document.ydoc.on('update', update => {
+    setTimeout(() => {
+      applyUpdate(other.ydoc, update);
+    });
+  });
+  return new CodeCellModel({ sharedModel: other.cells[0] as YCodeCell });
+}
+
+describe('where other pages have the document too', () => {
+  let there: CodeCellModel;
+  const drawn = () => cell.outputs.toJSON();
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    mending.dispose();
+    const document = new YNotebook(AS_IN_JUPYTERLAB);
+    const outputs = [stream('one\n'), view(snapshot('Running'))];
+    document.addCell({ cell_type: 'code', source: '', outputs });
+    cell = new CodeCellModel({ sharedModel: document.cells[0] as YCodeCell });
+    there = elsewhere(document);
+    mending = new Mending(runs, cell, { patience: 0, mine: () => true });
+  });
+
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  async function write(phase: string, outputs: readonly IOutput[]): Promise<void> {
+    runs.written = { outputs: [...outputs], view: view(snapshot(phase)) };
+    runs.tell({ kind: 'value', value: snapshot(phase, { stdout: 99 }) });
+    await vi.advanceTimersByTimeAsync(2500);
+  }
+
+  it('has all of them show the same', async () => {
+    const image = { output_type: 'display_data', data: { 'text/plain': 'figure' }, metadata: {} };
+    await write('Running', [stream('one\ntwo\n')]);
+    expect(there.outputs.toJSON()).toEqual(drawn());
+    await write('Running', [stream('one\ntwo\nthree\n')]);
+    expect(there.outputs.toJSON()).toEqual(drawn());
+    await write('Succeeded', [stream('one\ntwo\nthree\n'), image]);
+    expect(there.outputs.toJSON()).toEqual(drawn());
+    expect(drawn()).toHaveLength(3);
+    expect(text()).toBe('one\ntwo\nthree\n');
+    expect(runOf(there)?.snapshot.phase).toBe('Succeeded');
+  });
+
+  it('leaves on them what has not changed', async () => {
+    await write('Running', [stream('one\ntwo\n')]);
+    const before = there.outputs.get(0);
+    await write('Running', [stream('one\ntwo\nthree\n')]);
+    expect(there.outputs.get(0)).toBe(before);
+    expect(there.outputs.get(1).toJSON()).toEqual(stream('one\ntwo\nthree\n'));
   });
 });

@@ -8,7 +8,7 @@ import { pause } from './backoff';
 import { ended } from './phases';
 import { Refused } from './refused';
 import type { Shown } from '../wire';
-import { charactersOf, rewrite, runOf } from './cell';
+import { charactersOf, rewrite, rewriteTogether, runOf } from './cell';
 
 /** Milliseconds between two times that a cell is written anew. */
 const PAUSE = 2000;
@@ -105,7 +105,8 @@ export class Mending implements IDisposable {
     try {
       const written = await this._runs.outputs(this._workload, this._run);
       if (!this._disposed && runOf(this._cell)?.run === this._run) {
-        rewrite(this._cell, written);
+        const write = this._writers === ALONE ? rewrite : rewriteTogether;
+        write(this._cell, written);
       }
       this._failures = 0;
     } catch (error) {
