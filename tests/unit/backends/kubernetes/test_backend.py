@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from gpu_workbench.backends.kubernetes import watching
 from gpu_workbench.backends.kubernetes.backend import KubernetesBackend
 from gpu_workbench.backends.protocol import Sealed
 from gpu_workbench.core.errors import (
@@ -175,6 +176,34 @@ async def test_a_run_with_a_store_is_kept_for_longer(backend, server):
 
 async def test_the_end_of_a_session_that_nobody_watched_is_kept_by_the_next_list(backend, server):
     handle = await backend.start(SPEC)
+    ended, message = _ended_unseen(server)
+    await backend.list(owner=handle.spec.owner)
+    assert json.loads(server.objects[ROOT]["data"]["record.json"]) == json.loads(message)
+    assert server.objects[ROOT]["metadata"]["annotations"]["gpu-workbench.dev/ended"] == ended
+
+
+async def test_who_watches_all_keeps_it_too_and_reads_jobs_no_more_than_the_watch_does(
+    backend, server, monkeypatch
+):
+    monkeypatch.setattr(watching, "SWEEP", 0.05)
+    handle = await backend.start(SPEC)
+    seen = backend.watch_all(owner=handle.spec.owner)
+    for _ in range(3):  # the first look may come before the watch has told of Jobs
+        await anext(seen)
+    before = len(_lists(server, "jobs"))
+    assert before >= 1, "the mirror has listed them"
+    _, message = _ended_unseen(server)
+    jobs = backend._watching._overviews["ns", handle.spec.owner].jobs.mirror.objects
+    jobs.update({uid: server.objects[JOB] for uid in jobs})  # as its watch tells
+    while "record.json" not in server.objects[ROOT]["data"]:
+        await anext(seen)
+    assert json.loads(server.objects[ROOT]["data"]["record.json"]) == json.loads(message)
+    assert len(_lists(server, "jobs")) == before
+    await seen.aclose()
+
+
+def _ended_unseen(server):
+    """Its Job is complete, and its pod says why; returns when that was, and what the pod says."""
     ended = _stamp(timedelta(hours=1))
     conditions = [{"type": "Complete", "status": "True"}]
     server.objects[JOB]["status"] = {"conditions": conditions, "completionTime": ended}
@@ -184,9 +213,15 @@ async def test_the_end_of_a_session_that_nobody_watched_is_kept_by_the_next_list
         "metadata": {"name": "p", "labels": {"gpu-workbench.dev/id": SPEC.id}},
         "status": {"phase": "Succeeded", "containerStatuses": [container]},
     }
-    await backend.list(owner=handle.spec.owner)
-    assert json.loads(server.objects[ROOT]["data"]["record.json"]) == json.loads(message)
-    assert server.objects[ROOT]["metadata"]["annotations"]["gpu-workbench.dev/ended"] == ended
+    return ended, message
+
+
+def _lists(server, plural):
+    return [
+        request
+        for request in server.requests
+        if request.path.endswith(f"/{plural}") and request.verb == "get" and "watch" not in request.query
+    ]
 
 
 async def test_a_config_map_that_is_no_root_is_left_alone(backend, server):

@@ -13,14 +13,10 @@ from typing import Literal, cast, get_args
 import aiohttp
 
 from gpu_workbench.backends.kubernetes.answers import Call, error_of
+from gpu_workbench.backends.kubernetes.decoding import loads
 from gpu_workbench.core.errors import ProtocolError
 from gpu_workbench.core.objects import member, number, text
 from gpu_workbench.core.wire import JsonObject
-
-try:  # of what a watch of many pods costs, reading JSON is the largest part
-    from orjson import loads
-except ImportError:
-    from json import loads  # type: ignore[assignment]
 
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
 

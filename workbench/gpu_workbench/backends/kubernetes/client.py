@@ -31,6 +31,7 @@ from gpu_workbench.backends.kubernetes.answers import (
     error_of_network,
 )
 from gpu_workbench.backends.kubernetes.changes import Change, changes_of, light
+from gpu_workbench.backends.kubernetes.decoding import loads
 from gpu_workbench.backends.kubernetes.resources import PODS, Resource
 from gpu_workbench.core.errors import AdmissionDenied, BackendError, NotFound, ProtocolError, Retryable
 from gpu_workbench.core.objects import member, members, text
@@ -100,7 +101,7 @@ class ApiClient:
         """Major and minor version of the API server, which tells it to anybody."""
         content = await self._request("GET", Call("get", "version"), "/version")
         try:
-            form = member(json.loads(content))
+            form = member(loads(content))
             return int(text(form, "major")), int(re.match(r"\d+", text(form, "minor"))[0])  # type: ignore[index]
         except (TypeError, ValueError):
             raise ProtocolError("What answers is no API server", why=repr(content[:80])) from None
@@ -262,7 +263,7 @@ class ApiClient:
         path = resource.path(namespace=call.namespace, name=name)
         content = await self._request(method, call, path, query=query, body=body)
         try:
-            form = json.loads(content)
+            form = loads(content)
         except ValueError:
             raise ProtocolError(
                 f"The API server's answer to {call} is not JSON", why=repr(content[:80])

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 
 from gpu_workbench.backends.kubernetes.client import ApiClient
@@ -106,23 +106,33 @@ class Roots:
         """Remove a root, and with it whatever is left of the workload."""
         await self._client.delete(CONFIG_MAPS, namespace=self._namespace, name=object_name(workload_id))
 
-    async def sweep(self, roots: Sequence[JsonObject], *, owner: str) -> list[JsonObject]:
-        """Settle what ended while nobody looked; returns what ended longer ago than it is kept."""
+    async def sweep(
+        self, roots: Sequence[JsonObject], *, owner: str, jobs: Iterable[JsonObject] | None = None
+    ) -> list[JsonObject]:
+        """Settle what ended while nobody looked; returns what ended longer ago than it is kept.
+
+        Args:
+            roots: All roots of an owner.
+            owner: Whose they are.
+            jobs: All Jobs of that owner; ``None`` where they are not known yet.
+        """
         try:
             living = [root for root in roots if not ended_at(root)]
-            jobs = await self._jobs(owner) if living else {}
+            known = jobs if jobs is not None or not living else await self._jobs(owner)
+            holders = {label(job, ID_LABEL): job for job in known or ()}
             if any(map(_is_dask, living)):
-                jobs |= await self._clusters(owner)
-            looks = (self._sweep_one(root, jobs.get(label(root, ID_LABEL))) for root in roots)
+                holders |= await self._clusters(owner)
+            looks = (self._sweep_one(root, holders.get(label(root, ID_LABEL))) for root in roots)
             expired = await asyncio.gather(*looks)
         except BackendError as error:
             log.warning("Ended workloads were not swept: %s", error)
             return []
         return [root for root, gone in zip(roots, expired, strict=True) if gone]
 
-    async def _jobs(self, owner: str) -> dict[str, JsonObject]:
-        found = await self._client.list(JOBS, namespace=self._namespace, labels=f"{OWNER_LABEL}={owner}")
-        return {label(job, ID_LABEL): job for job in found.items}
+    async def _jobs(self, owner: str) -> tuple[JsonObject, ...]:
+        return (
+            await self._client.list(JOBS, namespace=self._namespace, labels=f"{OWNER_LABEL}={owner}")
+        ).items
 
     async def _clusters(self, owner: str) -> dict[str, JsonObject]:
         labels = f"{OWNER_LABEL}={owner}"

@@ -96,7 +96,7 @@ class Watching:
                         yield seen, mirror.error
                     if mirror.synced and mirror.error is None and time.monotonic() - swept > SWEEP:
                         swept = time.monotonic()
-                        await self._sweep(mirror.objects, owner=owner, namespace=namespace, expired=expired)
+                        await self._sweep(overview, owner=owner, namespace=namespace, expired=expired)
                     await changed.wait(SWEEP)
             finally:
                 if self._overviews.get((namespace, owner)) is overview:
@@ -104,13 +104,15 @@ class Watching:
 
     async def _sweep(
         self,
-        roots: dict[str, JsonObject],
+        overview: Overview,
         *,
         owner: str,
         namespace: str,
         expired: Callable[[JsonObject], None],
     ) -> None:
-        for root in await Roots(self._client, namespace).sweep(tuple(roots.values()), owner=owner):
+        seen, roots = overview.jobs.mirror, tuple(overview.roots.mirror.objects.values())
+        jobs = tuple(seen.objects.values()) if seen.synced and seen.error is None else None
+        for root in await Roots(self._client, namespace).sweep(roots, owner=owner, jobs=jobs):
             expired(root)
 
 
