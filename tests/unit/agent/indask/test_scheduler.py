@@ -141,6 +141,23 @@ async def test_a_worker_that_goes_unasked_is_lost_and_what_it_had_is_done_again(
     assert await cluster.client.gather([*done, *open_]) == [0, 1, 2, 3, 100, 101, 102, 103]
     state = cluster.look()
     assert (state.lost, state.tasks.retried) == (1, had + running)
+    assert state.tasks.done == 4 + had, "what was done before is a part of this computation now"
+
+
+async def test_what_is_done_again_counts_once(cluster: Cluster) -> None:
+    first, other = gate(), gate()
+    done = cluster.client.map(held, range(4), gate=first)
+    open_ = cluster.client.map(held, range(100, 104), gate=other)
+    GATES[first].set()
+    await cluster.client.gather(done)
+    going = next(iter(cluster.scheduler.workers.values()))
+    assert going.has_what
+    (worker,) = [worker for worker in cluster.workers if worker.address == going.address]
+    worker.batched_stream.comm.abort()
+    await eventually(lambda: going.address not in cluster.scheduler.workers)
+    GATES[other].set()
+    await cluster.client.gather([*done, *open_])
+    assert cluster.look().tasks.done == 8
 
 
 async def test_a_worker_that_is_retired_is_not_lost(cluster: Cluster) -> None:

@@ -11,11 +11,12 @@ import itertools
 import json
 import os
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from dask.utils import key_split
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 SOCKET = "GPU_WORKBENCH_DASK_SOCKET"
@@ -64,6 +65,13 @@ class Tasks:
         if sum(opened.values()) <= tasks:
             self.retried, self._before = 0, self._count()
             self._past.clear()
+
+    def undone(self, keys: Iterable[Any]) -> None:
+        """The results of these were lost: those of this computation count once, when they are done again."""
+        for name, lost in Counter(map(key_split, keys)).items():
+            in_memory, erred = self._before.get(name, (0, 0))
+            done = self._scheduler.task_prefixes[name].state_counts["memory"] - in_memory
+            self._before[name] = in_memory + min(lost, done), erred
 
     def _count(self) -> dict[str, tuple[int, int]]:
         """By function, how many tasks ever had a result, and how many ever failed."""
@@ -237,10 +245,12 @@ class Watch(SchedulerPlugin):  # type: ignore[misc]
         """A worker that went without having been told to takes what it ran, and what it alone had, with it."""
         if topic != "all" or not isinstance(msg, dict) or msg.get("action") != "remove-worker":
             return
-        again = sum(len(msg.get(name) or ()) for name in ("processing-tasks", "lost-computed-tasks"))
+        undone = msg.get("lost-computed-tasks") or ()
+        again = len(msg.get("processing-tasks") or ()) + len(undone)
         if again or not msg.get("expected"):  # one that was told to go has handed over what it had
             self._lost += 1
             self._tasks.retried += again
+            self._tasks.undone(undone)
 
 
 def _still(worker: dict[str, Any]) -> dict[str, Any]:
