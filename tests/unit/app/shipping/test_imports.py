@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import importlib.machinery
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from gpu_workbench.app.shipping.imports import (
     import_roots,
     imports_of,
     imports_of_code,
+    local_place,
     needed,
     outside,
 )
@@ -78,3 +82,23 @@ def test_what_was_installed_elsewhere_is_installed_too(
     found = needed({"helpers": 1, "fftw_of_site": 2}, folder=project)
     assert "fftw_of_site" in found.installed
     assert set(found.project) == {"helpers", "pkg_of_mine"}
+
+
+def test_a_folder_around_the_project_is_no_module_of_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any folder can be imported: one beside the project is a module, and one around it is far more."""
+    (project.parent / "loose").mkdir()
+    monkeypatch.syspath_prepend(str(project.parent.parent))
+    monkeypatch.syspath_prepend(str(project.parent))
+    around = project.parent.name.replace("-", "_")
+    monkeypatch.setitem(sys.modules, around, _folder_module(around, project.parent))
+    assert local_place("loose", folder=project) == project.parent / "loose"
+    assert local_place(around, folder=project) is None
+
+
+def _folder_module(name: str, place: Path) -> types.ModuleType:
+    module = types.ModuleType(name)
+    module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
+    module.__spec__.submodule_search_locations = [str(place)]
+    return module

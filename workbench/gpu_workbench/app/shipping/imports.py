@@ -96,6 +96,8 @@ def local_place(name: str, *, folder: Path) -> Path | None:
     libraries = [library for library in _libraries() if library != folder]
     if not place.exists() or any(place.is_relative_to(library) for library in libraries):
         return None
+    if place in folder.resolve().parents:  # a folder is a module, too, and this one has far more in it
+        return None
     return place
 
 
