@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from gpu_workbench.app.notebook import Notebook, cell_id, find_notebook, local_owner, owner_of
+from gpu_workbench.app.notebook import (
+    Notebook,
+    cell_id,
+    find_notebook,
+    local_owner,
+    owner_of,
+    server_base,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +59,19 @@ def test_an_owner_is_no_readable_name_and_no_users_of_two_kinds_meet() -> None:
     assert owner_of("ada@example.com") == owner_of("ada@example.com") != owner_of("bob@example.com")
     assert "ada" not in owner_of("ada@example.com")
     assert local_owner() != owner_of("1000")
+
+
+def test_the_servers_base_url_is_what_its_own_record_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert server_base() == "/user/ada/"
+    monkeypatch.delenv("JUPYTERHUB_SERVICE_PREFIX")
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("JPY_PARENT_PID", "4711")
+    assert server_base() == "/"
+    record = tmp_path / "jpserver-4711.json"
+    for text, base in (('{"base_url": "/lab/of/ada/"}', "/lab/of/ada/"), ("[]", "/"), ("{", "/")):
+        record.write_text(text)
+        assert server_base() == base
+    record.write_text(json.dumps({"base_url": "https://elsewhere"}))
+    assert server_base() == "/"

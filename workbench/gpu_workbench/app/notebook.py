@@ -7,10 +7,12 @@ its session again. Without a path (a plain terminal, a script) there is no ident
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 DIGITS = 16
 
@@ -83,6 +85,19 @@ def cell_id(parent: Mapping[str, object]) -> str:
     metadata = parent.get("metadata")
     found = metadata.get("cellId") if isinstance(metadata, Mapping) else None
     return found if isinstance(found, str) else ""
+
+
+def server_base() -> str:
+    """The base URL of the Jupyter server that this kernel belongs to, as its own record says; ``/`` where there is none."""
+    from jupyter_core.paths import jupyter_runtime_dir  # every kernel has it
+
+    hub, pid = (os.environ.get(name, "") for name in ("JUPYTERHUB_SERVICE_PREFIX", "JPY_PARENT_PID"))
+    try:
+        record = json.loads(Path(jupyter_runtime_dir(), f"jpserver-{pid}.json").read_text())
+    except (OSError, ValueError):
+        return hub or "/"
+    base = record.get("base_url") if isinstance(record, dict) else None
+    return hub or (base if isinstance(base, str) and base.startswith("/") else "/")
 
 
 def _home() -> str:

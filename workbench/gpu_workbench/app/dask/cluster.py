@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -19,6 +18,7 @@ from distributed.security import Security
 from gpu_workbench.app.dask import onworkers
 from gpu_workbench.app.dask.modules import LocalModules
 from gpu_workbench.app.dask.opening import DEFAULT_GROUP, adapt, backend_of
+from gpu_workbench.app.notebook import server_base
 from gpu_workbench.app.portal import Portal
 from gpu_workbench.app.stopping import stop
 from gpu_workbench.app.subscriptions import Subscription
@@ -118,8 +118,7 @@ class Cluster(DaskCluster):  # type: ignore[misc]
         state = self.state
         if state is None or not state.dashboard:
             return ""
-        base = os.environ.get("JUPYTERHUB_SERVICE_PREFIX", "/")
-        return f"{base}gpu-workbench/dask/{self._subscription.handle.backend}/{self.id}/{state.dashboard}"
+        return f"{server_base()}gpu-workbench/dask/{self._subscription.handle.backend}/{self.id}/{state.dashboard}"
 
     def scale(self, n: int, group: str = DEFAULT_GROUP) -> Any:
         """Have that many workers. Workers that go hand their results to those that stay.
