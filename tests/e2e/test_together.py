@@ -98,6 +98,7 @@ def shared_lab(own_state: None, tmp_path: Path) -> Iterator[Lab]:
 def test_where_a_notebook_is_edited_together_each_page_has_the_output_once_and_all_of_it_when_its_author_has_left(
     shared_lab: Lab, tmp_path: Path
 ) -> None:
+    """Before that, JupyterLab's own pages may show what is refreshed in place twice: all but the author's."""
     with browser.browser(shared_lab, tmp_path) as started, ExitStack() as later:
         with browser.page(started) as first:
             browser.open_notebook(first, shared_lab, "one.ipynb")
@@ -108,11 +109,9 @@ def test_where_a_notebook_is_edited_together_each_page_has_the_output_once_and_a
             second, third = (later.enter_context(browser.page(started)) for _ in range(2))
             for other in (second, third):
                 browser.open_notebook(other, shared_lab, "one.ipynb", kernel=False)
-                expect(card(other)).to_contain_text("Running", timeout=60_000)
-                expect(line(other, 40)).to_be_visible(timeout=60_000)
-            expect(line(first, 80)).to_be_visible(timeout=60_000)
-            for each in (first, second, third):
-                until_lines(each, 60)
+                expect(card(other).first).to_contain_text("Running", timeout=60_000)
+            until_lines(first, 80)
+            expect(card(first)).to_have_count(1)
         for other in (second, third):
             until_lines(other, 150)
         second.evaluate("() => window.jupyterapp.commands.execute('kernelmenu:interrupt')")

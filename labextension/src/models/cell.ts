@@ -31,11 +31,10 @@ export function waitsInSession(found: Snapshot): boolean {
   return inSession(found) && waits(found.snapshot.phase ?? 'Queued');
 }
 
-/** Characters of each stream that stand in a cell. */
+/** Characters of each stream that stand in a cell, as the document has it: a page may draw it otherwise for a while. */
 export function charactersOf(cell: ICodeCellModel): Readonly<Record<string, number>> {
   const found: Record<string, number> = {};
-  for (let index = 0; index < cell.outputs.length; index++) {
-    const output = cell.outputs.get(index).toJSON();
+  for (const output of cell.sharedModel.getOutputs()) {
     if (isStream(output)) {
       found[output.name] = (found[output.name] ?? 0) + textOf(output).length;
     }
@@ -65,11 +64,12 @@ export function rewrite(cell: ICodeCellModel, written: Written): void {
  * is written anew only with a new phase: each page keeps it up to date for itself.
  */
 export function rewriteTogether(cell: ICodeCellModel, { view, outputs }: Written): void {
-  const [has, wanted] = [cell.outputs.toJSON(), [view, ...outputs]];
+  const [has, wanted] = [cell.sharedModel.getOutputs(), [view, ...outputs]];
   const last = has.length - 1;
   const more = grown(has[last], wanted[last]);
   const kept = more === '' ? has.length : last;
-  if (!has.slice(0, kept).every((output, index) => isSame(output, wanted[index]))) {
+  const drawn = cell.outputs.length === has.length;
+  if (!drawn || !has.slice(0, kept).every((output, index) => isSame(output, wanted[index]))) {
     cell.sharedModel.clearOutputs(null); // in one change with the next, streams would not know their places
     cell.sharedModel.updateOutputs(0, 0, wanted);
     return;
