@@ -66,3 +66,9 @@ losses = trained['history']['train']['logloss']
 right = ((dxgb.predict(client, trained, X) > 0.5).astype(int) == y).mean().compute()
 bool(losses[-1] < losses[0] / 2), bool(right > 0.95)"""
     assert nb.check(cell, limit=200).result == "(True, True)"
+
+
+def test_a_client_that_has_closed_is_made_anew(nb: Notebook) -> None:
+    nb.check("before = client; client.close()")
+    nb.check("%gpu attach dask")
+    assert nb.check("before is client, client.submit(lambda: 41 + 1).result()").result == "(False, 42)"

@@ -194,7 +194,7 @@ async def test_who_watches_all_keeps_it_too_and_reads_jobs_no_more_than_the_watc
     assert before >= 1, "the mirror has listed them"
     _, message = _ended_unseen(server)
     jobs = backend._watching._overviews["ns", handle.spec.owner].jobs.mirror.objects
-    jobs.update({uid: server.objects[JOB] for uid in jobs})  # as its watch tells
+    jobs.update(dict.fromkeys(jobs, server.objects[JOB]))  # as its watch tells
     while "record.json" not in server.objects[ROOT]["data"]:
         await anext(seen)
     assert json.loads(server.objects[ROOT]["data"]["record.json"]) == json.loads(message)

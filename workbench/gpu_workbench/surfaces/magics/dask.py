@@ -57,6 +57,10 @@ def dask(here: Here, shell: Any, command: Command) -> None:
         found.cluster.adapt(minimum=request.adapt[0], maximum=request.adapt[1])
 
 
+RECONNECT = 120.0
+"""Seconds for which a client looks for a scheduler that it has lost: the way to it may be away for longer than it is."""
+
+
 def connect(here: Here, shell: Any, opened: OpenedCluster, *, as_: str = "") -> Connected:
     """Show the cluster's card, wait until its scheduler answers, and bind a client.
 
@@ -68,10 +72,13 @@ def connect(here: Here, shell: Any, opened: OpenedCluster, *, as_: str = "") -> 
     view = RunView(publish=ipython_publish())
     address = _await(here, subscription, view)
     known = here.clusters.get(subscription.handle.id)
-    connected = known if known is not None and known.cluster.status.name == "running" else None
-    if connected is None:
+    if known is None or known.cluster.status.name != "running":
         connected = make(here, opened, address)
-        here.clusters[subscription.handle.id] = connected
+    elif known.client.status == "closed":  # it was without its scheduler for too long
+        connected = Connected(known.cluster, _client(known.cluster))
+    else:
+        connected = known
+    here.clusters[subscription.handle.id] = connected
     view.show(snapshot_of(subscription))
     notes = [*_bind(here, connected, as_), *_versions(connected, subscription)]
     if notes:
@@ -81,12 +88,16 @@ def connect(here: Here, shell: Any, opened: OpenedCluster, *, as_: str = "") -> 
 
 def make(here: Here, opened: OpenedCluster, address: SchedulerAddress) -> Connected:
     """A cluster object and a client of it, which is Dask's default from now on."""
-    from distributed import Client
-
     from gpu_workbench.app.dask.cluster import Cluster
 
     cluster = Cluster(opened.subscription, address, portal=here.portal, started=opened.started)
-    return Connected(cluster, Client(cluster))
+    return Connected(cluster, _client(cluster))
+
+
+def _client(cluster: Any) -> Any:
+    from distributed import Client
+
+    return Client(cluster, timeout=RECONNECT)
 
 
 def require_dask() -> None:
