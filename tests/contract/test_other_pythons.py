@@ -29,7 +29,7 @@ for module in pkgutil.walk_packages(gpu_workbench.__path__, "gpu_workbench."):
     try:
         importlib.import_module(module.name)
     except ModuleNotFoundError as error:
-        if error.name != "distributed":  # of the extra for Dask, which nothing else needs
+        if error.name not in ("dask", "distributed"):  # of the extra for Dask, which nothing else needs
             raise
 
 from IPython.terminal.ipapp import TerminalIPythonApp

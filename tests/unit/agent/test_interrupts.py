@@ -44,8 +44,8 @@ async def test_interrupt_once_keeps_the_state(shared: AgentProcess) -> None:
 async def test_three_interrupts_within_a_second_are_no_more_than_one(shared: AgentProcess) -> None:
     async with shared.client() as client:
         cell = (
-            "import time\nhits = 0\nprint('go', flush=True)\n"
-            "try: time.sleep(60)\nexcept KeyboardInterrupt: hits += 1; raise"
+            "import time\nhits = 0\n"
+            "try: print('go', flush=True); time.sleep(60)\nexcept KeyboardInterrupt: hits += 1; raise"
         )
         run = await client.submit(cell)
         await client.started(run)
