@@ -67,9 +67,17 @@ def browser(lab: Lab, folder: Path) -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def page(started: Browser, *, width: int = 1100, height: int = 900, dark: bool = False) -> Iterator[Page]:
+def page(
+    started: Browser,
+    *,
+    width: int = 1100,
+    height: int = 900,
+    dark: bool = False,
+    timezone: str | None = None,
+) -> Iterator[Page]:
     """A fresh page. What the browser's console complains of is kept: `complaints`."""
     context = started.new_context(
+        timezone_id=timezone,
         viewport={"width": width, "height": height},
         device_scale_factor=1.5,
         color_scheme="dark" if dark else "light",
