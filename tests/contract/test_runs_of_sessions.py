@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gpu_workbench.surfaces.magics.replay import STILL_THERE
 from tests.contract.conftest import Desk
 from tests.kernels import Notebook, Ran
 
@@ -63,7 +64,9 @@ def test_it_is_followed_and_stopped_and_its_session_goes_on(nb: Notebook, other:
         if "begun" in ran.stream() and not pressed:
             pressed.append(other.interrupt())
 
-    assert other.end(following, seen=press).error.startswith("KeyboardInterrupt")
+    stopped = other.end(following, seen=press)
+    assert stopped.error == f"KeyboardInterrupt: {STILL_THERE}"
+    assert "gpu_workbench" not in stopped.shown, "nor any frame of ours"
     stopped = other.check("%gpu stop long").stream()
     assert stopped == "Interrupted long; the session 'default' goes on\n"
     assert nb.end(running).error.startswith("KeyboardInterrupt")

@@ -14,12 +14,14 @@ from gpu_workbench.core.model import Cause
 from gpu_workbench.core.spec import Handle
 from gpu_workbench.surfaces.here import Here
 from gpu_workbench.surfaces.interrupts import Presses, kernel_ends
-from gpu_workbench.surfaces.magics.failures import CellInterrupted
+from gpu_workbench.surfaces.magics.failures import CellInterrupted, remote_error
 from gpu_workbench.surfaces.magics.outputs import Outputs
 from gpu_workbench.surfaces.magics.targets import Target
 from gpu_workbench.surfaces.picture import snapshot_of
 from gpu_workbench.surfaces.request import Request
 from gpu_workbench.surfaces.view.bundle import RunView, ipython_publish
+
+STILL_THERE = "It is shown here no further; the run itself was not interrupted"
 
 
 def replay(
@@ -47,6 +49,10 @@ def replay(
             outputs.publish(last_lines(kept, tail))
         if follow:
             view.finish(snapshot_of(following.subscription, target.run))
+    except (
+        KeyboardInterrupt
+    ):  # a frame of ours that has no line, as an interrupt may find it, is too much for IPython
+        raise remote_error({"ename": "KeyboardInterrupt", "evalue": STILL_THERE}) from None
     finally:
         here.portal.call(following.close)
 
