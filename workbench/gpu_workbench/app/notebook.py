@@ -89,15 +89,17 @@ def cell_id(parent: Mapping[str, object]) -> str:
 
 def server_base() -> str:
     """The base URL of the Jupyter server that this kernel belongs to, as its own record says; ``/`` where there is none."""
+    if hub := os.environ.get("JUPYTERHUB_SERVICE_PREFIX"):
+        return hub
     from jupyter_core.paths import jupyter_runtime_dir  # every kernel has it
 
-    hub, pid = (os.environ.get(name, "") for name in ("JUPYTERHUB_SERVICE_PREFIX", "JPY_PARENT_PID"))
+    file = f"jpserver-{os.environ.get('JPY_PARENT_PID')}.json"
     try:
-        record = json.loads(Path(jupyter_runtime_dir(), f"jpserver-{pid}.json").read_text())
+        record = json.loads(Path(jupyter_runtime_dir(), file).read_text())
     except (OSError, ValueError):
-        return hub or "/"
+        return "/"
     base = record.get("base_url") if isinstance(record, dict) else None
-    return hub or (base if isinstance(base, str) and base.startswith("/") else "/")
+    return base if isinstance(base, str) and base.startswith("/") else "/"
 
 
 def _home() -> str:

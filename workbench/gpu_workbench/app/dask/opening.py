@@ -109,7 +109,7 @@ async def open_cluster(
 def _import_dask() -> None:
     """The scheduler comes up meanwhile."""
     with contextlib.suppress(ImportError):  # whoever needs it says so
-        importlib.import_module("gpu_workbench.app.dask.cluster")
+        importlib.import_module("distributed")
 
 
 async def _find(backend: Backend, spec: WorkloadSpec) -> Handle | None:

@@ -52,6 +52,11 @@ class Mirror:
         self.error: WorkbenchError | None = None
         """Why nothing newer is seen; ``None`` while the view is good."""
 
+    @property
+    def seen(self) -> tuple[JsonObject, ...] | None:
+        """All of them; ``None`` where they are not seen, or not at the moment."""
+        return tuple(self.objects.values()) if self.synced and self.error is None else None
+
     async def run(self) -> None:
         """Keep the copy current until cancelled."""
         failures = 0

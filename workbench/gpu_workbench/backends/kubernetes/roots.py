@@ -107,21 +107,28 @@ class Roots:
         await self._client.delete(CONFIG_MAPS, namespace=self._namespace, name=object_name(workload_id))
 
     async def sweep(
-        self, roots: Sequence[JsonObject], *, owner: str, jobs: Iterable[JsonObject] | None = None
+        self,
+        roots: Sequence[JsonObject],
+        *,
+        owner: str,
+        jobs: Iterable[JsonObject] | None = None,
+        clusters: Iterable[JsonObject] | None = None,
     ) -> list[JsonObject]:
         """Settle what ended while nobody looked; returns what ended longer ago than it is kept.
 
         Args:
             roots: All roots of an owner.
             owner: Whose they are.
-            jobs: All Jobs of that owner; ``None`` where they are not known yet.
+            jobs: All Jobs of that owner; ``None`` where they have yet to be read.
+            clusters: All its DaskClusters; ``None`` as well.
         """
         try:
             living = [root for root in roots if not ended_at(root)]
-            known = jobs if jobs is not None or not living else await self._jobs(owner)
-            holders = {label(job, ID_LABEL): job for job in known or ()}
-            if any(map(_is_dask, living)):
-                holders |= await self._clusters(owner)
+            if jobs is None and living:
+                jobs = await self._jobs(owner)
+            if clusters is None and any(map(_is_dask, living)):
+                clusters = await self._clusters(owner)
+            holders = {label(found, ID_LABEL): found for found in [*(jobs or ()), *(clusters or ())]}
             looks = (self._sweep_one(root, holders.get(label(root, ID_LABEL))) for root in roots)
             expired = await asyncio.gather(*looks)
         except BackendError as error:
@@ -130,17 +137,15 @@ class Roots:
         return [root for root, gone in zip(roots, expired, strict=True) if gone]
 
     async def _jobs(self, owner: str) -> tuple[JsonObject, ...]:
-        return (
-            await self._client.list(JOBS, namespace=self._namespace, labels=f"{OWNER_LABEL}={owner}")
-        ).items
+        labels = f"{OWNER_LABEL}={owner}"
+        return (await self._client.list(JOBS, namespace=self._namespace, labels=labels)).items
 
-    async def _clusters(self, owner: str) -> dict[str, JsonObject]:
+    async def _clusters(self, owner: str) -> tuple[JsonObject, ...]:
         labels = f"{OWNER_LABEL}={owner}"
         try:
-            found = await self._client.list(DASK_CLUSTERS, namespace=self._namespace, labels=labels)
+            return (await self._client.list(DASK_CLUSTERS, namespace=self._namespace, labels=labels)).items
         except NotFound:  # the operator is no longer installed, and all that it had made went with it
-            return {}
-        return {label(cluster, ID_LABEL): cluster for cluster in found.items}
+            return ()
 
     async def _sweep_one(self, root: JsonObject, job: JsonObject | None) -> bool:
         """Whether its time is over."""

@@ -110,9 +110,14 @@ class Watching:
         namespace: str,
         expired: Callable[[JsonObject], None],
     ) -> None:
-        seen, roots = overview.jobs.mirror, tuple(overview.roots.mirror.objects.values())
-        jobs = tuple(seen.objects.values()) if seen.synced and seen.error is None else None
-        for root in await Roots(self._client, namespace).sweep(roots, owner=owner, jobs=jobs):
+        """What is watched is not read once more for it."""
+        expired_roots = await Roots(self._client, namespace).sweep(
+            tuple(overview.roots.mirror.objects.values()),
+            owner=owner,
+            jobs=overview.jobs.mirror.seen,
+            clusters=overview.clusters.mirror.seen,
+        )
+        for root in expired_roots:
             expired(root)
 
 

@@ -23,6 +23,9 @@ from gpu_workbench.surfaces.view.bundle import RunView, ipython_publish
 if TYPE_CHECKING:
     from gpu_workbench.app.dask.cluster import Cluster
 
+RECONNECT = 120.0
+"""Seconds for which a client looks for a scheduler that it has lost: the way to it may be away for longer than it is."""
+
 _LOOK = 0.25
 
 
@@ -55,10 +58,6 @@ def dask(here: Here, shell: Any, command: Command) -> None:
     found = connect(here, shell, opened, as_=command.flags.as_)
     if request.adapt is not None:
         found.cluster.adapt(minimum=request.adapt[0], maximum=request.adapt[1])
-
-
-RECONNECT = 120.0
-"""Seconds for which a client looks for a scheduler that it has lost: the way to it may be away for longer than it is."""
 
 
 def connect(here: Here, shell: Any, opened: OpenedCluster, *, as_: str = "") -> Connected:

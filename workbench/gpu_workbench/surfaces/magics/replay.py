@@ -49,9 +49,8 @@ def replay(
             outputs.publish(last_lines(kept, tail))
         if follow:
             view.finish(snapshot_of(following.subscription, target.run))
-    except (
-        KeyboardInterrupt
-    ):  # a frame of ours that has no line, as an interrupt may find it, is too much for IPython
+    except KeyboardInterrupt:
+        # IPython cannot draw a frame that has no line, and an interrupt may find one of ours there
         raise remote_error({"ename": "KeyboardInterrupt", "evalue": STILL_THERE}) from None
     finally:
         here.portal.call(following.close)
