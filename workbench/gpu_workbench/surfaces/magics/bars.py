@@ -80,8 +80,8 @@ def _html(tasks: DaskTasks, figures: str) -> str:
     done = tasks.done + tasks.failed
     return (
         '<div style="display:flex;gap:1em;align-items:center;font-variant-numeric:tabular-nums">'
-        f'<span>Dask</span><progress max="{tasks.total}" value="{done}" style="flex:0 1 20em"></progress>'
-        f"<span>{html.escape(figures)}</span></div>"
+        f'<span>Dask</span><progress max="{tasks.total}" value="{done}" style="flex:0 1 20em;min-width:4em"></progress>'
+        f'<span style="white-space:nowrap">{html.escape(figures)}</span></div>'
     )
 
 
