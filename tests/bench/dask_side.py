@@ -1,7 +1,8 @@
 """One Dask cluster in a process of its own: what is measured of it is printed as JSON. A program, run by `dask_clusters`.
 
     python dask_side.py '{"what": "cluster", "kind": "plain", "place": "local", "tasks": 10000}'
-    python dask_side.py '{"what": "scheduler", "watched": true, "seconds": 10}'
+    python dask_side.py '{"what": "scheduler", "seconds": 10, "times": 4}'
+    python dask_side.py '{"what": "preloads", "image": "...", "namespace": "...", "tasks": 10000, "times": 4}'
 
 It imports nothing before it is told what to measure: how long that takes is part of it.
 """
@@ -175,28 +176,28 @@ _MAKERS: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
 }
 
 
-# --- What its scheduler costs -----------------------------------------------------------------------------------------
+# --- What our preloads cost -----------------------------------------------------------------------------------------
 
 
-def scheduler(form: dict[str, Any]) -> dict[str, float]:
-    """Percent of a core that the process of a scheduler with two workers uses: ``idle``, and while they are ``busy``.
+def scheduler(form: dict[str, Any]) -> dict[str, list[float]]:
+    """Percent of a core that the process of a scheduler with two workers uses, ``idle`` and ``busy``, watched and bare.
 
-    Their tasks only wait, so that nothing takes the processor from it.
+    It is one cluster, in which our preloads are switched off and on again: what differs from process to process is as
+    much as what is measured. Its tasks only wait, so that nothing takes the processor from it.
 
     Args:
-        form: ``watched``: with our preloads in all three, and somebody who listens; ``seconds``: how long to look.
+        form: ``seconds``: how long each look is; ``times``: how many of each.
     """
     import tempfile
 
     from distributed import Client, wait
 
     seconds = float(form["seconds"])
+    pauses = [0.01] * int(2 * seconds / 0.01)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gwb-")))
-        env = {**os.environ, "PYTHONWARNINGS": "ignore"}
         heard: list[int] = []
-        if form["watched"]:
-            env |= _watched(folder, heard)
+        env = {**os.environ, "PYTHONWARNINGS": "ignore", **_watched(folder, heard)}
         file = folder / "scheduler.json"
         where = ("--scheduler-file", str(file))
         first = ("--host", "127.0.0.1", "--port", "0", "--dashboard-address", "127.0.0.1:0")
@@ -210,13 +211,107 @@ def scheduler(form: dict[str, Any]) -> dict[str, float]:
         client = stack.enter_context(Client(scheduler_file=str(file)))
         client.wait_for_workers(2)
         wait(client.map(time.sleep, [0.01] * 100, pure=False))
-        time.sleep(2.0)
-        idle = _share(process.pid, lambda: time.sleep(seconds))
-        pauses = [0.01] * int(2 * seconds / 0.01)
-        busy = _share(process.pid, lambda: wait(client.map(time.sleep, pauses, pure=False)))
-    if form["watched"] and sum(heard) < 1000:
+
+        def work() -> None:
+            wait(client.map(time.sleep, pauses, pure=False))
+
+        def look() -> dict[str, float]:
+            idle = _share(process.pid, lambda: time.sleep(seconds))
+            client.run_on_scheduler(_own_seconds)
+            began = time.monotonic()
+            busy = _share(process.pid, work)
+            own = 100 * client.run_on_scheduler(_own_seconds) / (time.monotonic() - began)
+            return {"idle": idle, "busy": busy, "own": own}
+
+        found = _with_and_without(client, look, times=form["times"])
+    if sum(heard) < 1000:
         raise RuntimeError(f"the scheduler said {sum(heard)} bytes: its preload does not run")
-    return {"idle": idle, "busy": busy}
+    return found
+
+
+def preloads(form: dict[str, Any]) -> dict[str, list[float]]:
+    """Seconds of ``tasks`` on one cluster of ours on Kubernetes, watched and bare.
+
+    Args:
+        form: ``tasks``: how many; ``image``, ``namespace``; ``times``: how often each.
+    """
+    from distributed import Client
+
+    with _ours({**form, "place": "kubernetes"}) as made, Client(made) as client:
+        _until(made, 2)
+        return _with_and_without(
+            client, lambda: {"tasks": _tasks(client, form["tasks"])}, times=form["times"]
+        )
+
+
+def _with_and_without(
+    client: Any, look: Callable[[], dict[str, float]], *, times: int
+) -> dict[str, list[float]]:
+    """What ``look`` finds with our preloads at work and without, in turn; the first round does not count."""
+    found: dict[str, list[float]] = {}
+    for round_ in range(times + 1):
+        for watched in (True, False) if round_ % 2 else (False, True):
+            client.run_on_scheduler(_switch_scheduler, watched=watched)
+            client.run(_switch_worker, watched=watched)
+            time.sleep(2.0)
+            for name, value in look().items():
+                if round_:
+                    found.setdefault(f"{name} {'watched' if watched else 'bare'}", []).append(value)
+    return found
+
+
+async def _switch_scheduler(dask_scheduler: Any, watched: bool) -> None:
+    """Take our plugin and what looks once a second away, or put them back."""
+    import asyncio
+    import os
+
+    kept = dask_scheduler.__dict__.setdefault("gpu_workbench_kept", {})
+    if watched and kept:
+        watch = kept.pop("watch")
+        dask_scheduler.add_plugin(watch, name=watch.name)
+        path = os.environ["GPU_WORKBENCH_DASK_SOCKET"]
+        dask_scheduler.gpu_workbench = asyncio.create_task(watch.run(path))
+    elif not watched and not kept:
+        kept["watch"] = dask_scheduler.plugins["gpu-workbench"]
+        dask_scheduler.remove_plugin("gpu-workbench")
+        dask_scheduler.gpu_workbench.cancel()
+
+
+def _own_seconds(dask_scheduler: Any) -> float:
+    """Processor seconds that the methods of our plugin took since this was asked before."""
+    import functools
+    import time
+
+    spent = dask_scheduler.__dict__.setdefault("gpu_workbench_spent", {})
+    watch = dask_scheduler.plugins.get("gpu-workbench")
+    for name in (
+        ("look", "_is_news", "transition", "update_graph", "log_event") if watch and not spent else ()
+    ):
+        method = getattr(watch, name)
+
+        @functools.wraps(method)
+        def timed(*args: Any, _name: str = name, _method: Any = method, **named: Any) -> Any:
+            began = time.thread_time()
+            try:
+                return _method(*args, **named)
+            finally:
+                spent[_name] = spent.get(_name, 0.0) + time.thread_time() - began
+
+        setattr(watch, name, timed)
+    total = sum(spent.values())
+    spent.update(dict.fromkeys(spent, 0.0))
+    return float(total)
+
+
+def _switch_worker(dask_worker: Any, watched: bool) -> None:
+    """The same for the metrics that ride on a worker's heartbeat."""
+    kept = dask_worker.__dict__.setdefault("gpu_workbench_kept", {})
+    if watched:
+        dask_worker.metrics.update(kept)
+        kept.clear()
+    else:
+        for name in [name for name in dask_worker.metrics if name.startswith("gpu_workbench")]:
+            kept[name] = dask_worker.metrics.pop(name)
 
 
 def _watched(folder: Path, heard: list[int]) -> dict[str, str]:
@@ -228,9 +323,10 @@ def _watched(folder: Path, heard: list[int]) -> dict[str, str]:
     listener.listen()
 
     def listen() -> None:
-        speaking, _ = listener.accept()
-        while said := speaking.recv(2**16):
-            heard.append(len(said))
+        while True:
+            speaking, _ = listener.accept()
+            while said := speaking.recv(2**16):
+                heard.append(len(said))
 
     threading.Thread(target=listen, daemon=True).start()
     found = {"GPU_WORKBENCH_DASK_SOCKET": str(folder / "dask")}
@@ -260,7 +356,11 @@ def _processor_seconds(pid: int) -> float:
     return time.clock_gettime(~pid << 3 | 2)
 
 
-_WHAT = {"cluster": cluster, "scheduler": scheduler}
+_WHAT: dict[str, Callable[[dict[str, Any]], object]] = {
+    "cluster": cluster,
+    "scheduler": scheduler,
+    "preloads": preloads,
+}
 
 if __name__ == "__main__":  # not in the workers of a LocalCluster, which begin with this file
     asked = json.loads(sys.argv[1])

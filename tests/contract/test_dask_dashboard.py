@@ -23,6 +23,7 @@ def nb(desk: Desk, request: pytest.FixtureRequest) -> Iterator[Notebook]:
         request.getfixturevalue("dask_operator")
     with desk.open() as made:
         made.check("%gpu dask --n-workers 1 --gpus 0 --cpus 0.1 --memory 512Mi")
+        made.check("client.wait_for_workers(1)")
         yield made
 
 
@@ -70,7 +71,8 @@ async def test_it_is_looked_at_and_changed_by_nobody(server: Server, nb: Noteboo
     url = f"{server.url}{link(nb).replace('status', 'api/v1/retire_workers')}"
     async with server.client() as client, client.post(url, json={"n": 1}) as reply:
         assert reply.status == 405
-    assert "1" in nb.check("print(len(client.scheduler_info()['workers']))").stream()
+    workers = nb.check("print(client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.workers)))")
+    assert workers.stream().strip() == "1"
 
 
 async def test_strangers_and_guests_are_sent_away(server: Server, shared: Server, nb: Notebook) -> None:
