@@ -17,7 +17,7 @@ export const BUNDLE = 1;
 export const SEEN_LIMIT = 200;
 
 /** Flags of `%%gpu` that contradict `--detach`. */
-export const NOT_DETACHED = ['--idle-limit', '--session'];
+export const NOT_DETACHED = ['--idle-limit', '--ranks', '--session'];
 
 /** What the MIME bundle carries: ``{version, id, run, where, snapshot, package}``. */
 export interface Snapshot {
@@ -183,6 +183,8 @@ export interface RankLine {
   readonly clock?: number | null;
   readonly clock_max?: number | null;
   readonly slowed?: string;
+  readonly progress?: Progress | null;
+  readonly last_line?: string;
   readonly failure?: Failure | null;
 }
 

@@ -57,7 +57,7 @@ def _kubernetes(place: Place, cluster: OnCluster) -> Iterator[Figure]:
         f"The operator looks every {_ADAPTING:g} s; the rounds' tasks come at moments spread over that time."
     )
     yield pairs.figure("adaptive, from no worker to a task's result", "adapt", Target(5), note)
-    found = _measured(place, {**form, "what": "preloads", "times": place.times(6)})
+    found = _measured(place, {**form, "what": "preloads", "times": place.times(4)})
     yield Figure(
         f"kubernetes, {place.lines(TASKS):,} tasks that do nothing, 2 workers",
         "s",
@@ -90,7 +90,7 @@ def _alike(
 def _scheduler(place: Place) -> Iterator[Figure]:
     """What the live view costs the scheduler's process."""
     found = _measured(
-        place, {"what": "scheduler", "seconds": 3 if place.quick else 10, "times": place.times(6)}
+        place, {"what": "scheduler", "seconds": 3 if place.quick else 8, "times": place.times(4)}
     )
     names = {"idle": "scheduler of 2 idle workers", "busy": "scheduler of 2 workers with 200 tasks a second"}
     for key, name in names.items():

@@ -19,14 +19,17 @@ export class LogFeed implements IDisposable {
   /**
    * @param run Which run; empty for all of the workload.
    * @param lines Where to.
+   * @param rank Which rank's.
    */
   constructor(
     logs: ILogs,
     runs: Pick<IRuns, 'follow'>,
     workload: string,
     run: string,
-    lines: LogLines
+    lines: LogLines,
+    rank = 0
   ) {
+    this._rank = rank;
     this._logs = logs;
     this._runs = runs;
     this._workload = workload;
@@ -92,8 +95,9 @@ export class LogFeed implements IDisposable {
     }
     const { phase, characters, displays } = known.value.snapshot;
     this._ended = ended(phase ?? 'Queued');
-    // of a run it is known what it has written; of a workload only that something has changed
-    const heard = this._run === '' ? {} : JSON.stringify([phase, characters, displays]);
+    // of a run it is known what rank 0 has written; of others and of a workload only that something has changed
+    const heard =
+      this._run === '' || this._rank > 0 ? {} : JSON.stringify([phase, characters, displays]);
     if (heard !== this._heard) {
       this._heard = heard;
       void this._read();
@@ -128,7 +132,7 @@ export class LogFeed implements IDisposable {
   private async _readOn(): Promise<void> {
     const last = this._ended && this._run !== '';
     do {
-      await this._take(await this._logs.page(this._workload, this._run, this._cursor));
+      await this._take(await this._logs.page(this._workload, this._run, this._cursor, this._rank));
     } while (this._wanted() && this._more);
     this._over ||= last && !this._more;
   }
@@ -170,6 +174,7 @@ export class LogFeed implements IDisposable {
   private readonly _runs: Pick<IRuns, 'follow'>;
   private readonly _workload: string;
   private readonly _run: string;
+  private readonly _rank: number;
   private readonly _lines: LogLines;
   private readonly _changed = new Signal<this, void>(this);
   private _following: IDisposable | null = null;

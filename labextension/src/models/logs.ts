@@ -14,11 +14,12 @@ export interface ILogs {
    * Rejects with the server's own sentence.
    *
    * @param cursor The place, as the page before gave it; empty for the beginning.
+   * @param rank Which rank has written it.
    */
-  page(workload: string, run: string, cursor: string): Promise<LogPage>;
+  page(workload: string, run: string, cursor: string, rank?: number): Promise<LogPage>;
 
   /** Where all of it is as a file. */
-  file(workload: string, run: string): string;
+  file(workload: string, run: string, rank?: number): string;
 }
 
 /** Logs from the server's extension. */
@@ -27,15 +28,15 @@ export class Logs implements ILogs {
     this._settings = settings;
   }
 
-  async page(workload: string, run: string, cursor: string): Promise<LogPage> {
-    const path = `${pathOf(workload)}${query({ run, from: cursor })}`;
+  async page(workload: string, run: string, cursor: string, rank = 0): Promise<LogPage> {
+    const path = `${pathOf(workload)}${query({ run, from: cursor, rank: word(rank) })}`;
     return (await (await checked(await request(this._settings, path))).json()) as LogPage;
   }
 
-  file(workload: string, run: string): string {
+  file(workload: string, run: string, rank = 0): string {
     const path = URLExt.join(this._settings.baseUrl, BASE, pathOf(workload), 'download');
     const { appendToken, token } = this._settings;
-    return `${path}${query({ run, token: appendToken ? token : '' })}`;
+    return `${path}${query({ run, rank: word(rank), token: appendToken ? token : '' })}`;
   }
 
   private readonly _settings: ServerConnection.ISettings;
@@ -43,6 +44,11 @@ export class Logs implements ILogs {
 
 function pathOf(workload: string): string {
   return `runs/${encodeURIComponent(workload)}/log`;
+}
+
+/** Rank 0's log is the workload's own. */
+function word(rank: number): string {
+  return rank === 0 ? '' : String(rank);
 }
 
 function query(members: Readonly<Record<string, string>>): string {

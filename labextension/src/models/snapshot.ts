@@ -187,6 +187,8 @@ const rank = object<RankLine>(
     clock: number,
     clock_max: number,
     slowed: WORD,
+    progress,
+    last_line: WORD,
     failure
   },
   ['rank']

@@ -23,7 +23,11 @@ const ARGUMENTS = {
   properties: {
     workload: { type: 'string', description: 'Id of the session or job' },
     run: { type: 'string', description: 'Id of the run in it; all of them without' },
-    name: { type: 'string', description: 'What people call it' }
+    name: { type: 'string', description: 'What people call it' },
+    rank: {
+      type: 'integer',
+      description: 'Whose log, where it has several ranks; that of rank 0 without'
+    }
   },
   required: ['workload']
 } as const;
@@ -43,20 +47,31 @@ export const run: JupyterFrontEndPlugin<void> = {
     const logs = new Logs(app.serviceManager.serverSettings);
     const tracker = new WidgetTracker<Opened>({ namespace: 'gpu-workbench-run' });
     const names = new WeakMap<Opened, string>();
-    const make = async (workload: string, one: string, name: string): Promise<Opened> => {
+    const make = async (
+      workload: string,
+      one: string,
+      name: string,
+      rank: number
+    ): Promise<Opened> => {
       const { RunDocument } = await import('../views/run'); // nobody waits for it before it is wanted
-      const widget = new MainAreaWidget({ content: new RunDocument(runs, logs, workload, one) });
+      const widget = new MainAreaWidget({
+        content: new RunDocument(runs, logs, workload, one, rank)
+      });
       const title = name === '' ? (one === '' ? workload : one).slice(0, 8) : name;
-      widget.id = `gpu-workbench-run-${workload}-${one}`;
+      widget.id = `gpu-workbench-run-${workload}-${one}${rank === 0 ? '' : `-${rank}`}`;
       widget.title.icon = listIcon;
-      widget.title.label = trans.__('Log of %1', title);
+      widget.title.label =
+        rank === 0 ? trans.__('Log of %1', title) : trans.__('Log of %1, rank %2', title, rank);
       widget.title.caption = `${title} · ${workload}`;
       widget.toolbar.hide();
       names.set(widget, name);
       return widget;
     };
-    const find = (workload: string, one: string): Opened | undefined =>
-      tracker.find(({ content }) => content.workload === workload && content.run === one);
+    const find = (workload: string, one: string, rank: number): Opened | undefined =>
+      tracker.find(
+        ({ content }) =>
+          content.workload === workload && content.run === one && content.rank === rank
+      );
     app.commands.addCommand(OPEN_RUN, {
       label: trans.__('Open Run with Its Log'),
       describedBy: { args: ARGUMENTS },
@@ -68,8 +83,9 @@ export const run: JupyterFrontEndPlugin<void> = {
         if (workload === '') {
           throw new Error(trans.__('Which run? Give its workload'));
         }
-        const made = find(workload, one) ?? (await make(workload, one, name));
-        const widget = find(workload, one) ?? made; // it may have been opened meanwhile
+        const rank = typeof args.rank === 'number' ? args.rank : 0;
+        const made = find(workload, one, rank) ?? (await make(workload, one, name, rank));
+        const widget = find(workload, one, rank) ?? made; // it may have been opened meanwhile
         if (!tracker.has(widget)) {
           void tracker.add(widget);
         }
@@ -89,9 +105,10 @@ export const run: JupyterFrontEndPlugin<void> = {
       args: widget => ({
         workload: widget.content.workload,
         run: widget.content.run,
-        name: names.get(widget) ?? ''
+        name: names.get(widget) ?? '',
+        rank: widget.content.rank
       }),
-      name: ({ content }) => `${content.workload}/${content.run}`
+      name: ({ content }) => `${content.workload}/${content.run}/${content.rank}`
     });
   }
 };

@@ -28,8 +28,8 @@ export interface Actions {
   /** Address of its dashboard; absent where it has none. */
   readonly dashboard?: string;
 
-  /** Open its log; absent where there is nowhere to open it. */
-  logs?(): void;
+  /** Open its log, or that of one of its ranks; absent where there is nowhere to open it. */
+  logs?(rank?: number): void;
 }
 
 const COPIED = 2000;
@@ -123,7 +123,7 @@ export class Card {
     this._drawFigures(shown);
     this._drawLines(shown, note);
     this._drawCharts(shown);
-    this._details.show(found, done);
+    this._details.show(found, done, actions?.logs === undefined ? null : this._openLog);
     hide(
       this._body,
       [...this._body.children].every(child => (child as HTMLElement).hidden)
@@ -284,6 +284,10 @@ export class Card {
   private readonly _charts = new Charts();
   private readonly _dask = new DaskView();
   private readonly _body = h('div', 'gpuw-Body');
+  private readonly _openLog = (rank: number): void => {
+    this._asked?.actions?.logs?.(rank);
+  };
+
   private readonly _details = new Details();
   private readonly _spent = h('div', 'gpuw-Bill');
   private readonly _foot = h('footer', 'gpuw-Foot');

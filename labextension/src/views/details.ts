@@ -10,6 +10,7 @@ import { Events } from './events';
 import { Folds } from './folds';
 import { Functions } from './functions';
 import { RankTable } from './ranks';
+import type { OpenLog } from './ranks';
 import { Timeline } from './timeline';
 import { WorkerTable } from './workers';
 
@@ -65,8 +66,9 @@ export class Details {
    * Show what is known now, as far as it is open.
    *
    * @param done Whether there is nothing more to be said unless somebody asks.
+   * @param open Opens the log of a rank; `null` where there is nowhere to open it.
    */
-  show(found: Snapshot, done: boolean): void {
+  show(found: Snapshot, done: boolean, open: OpenLog | null): void {
     const { snapshot: shown } = found;
     const lines = linesOf(found);
     const dask = shown.dask ?? null;
@@ -88,7 +90,7 @@ export class Details {
     }
     this._folds.offer(new Set(done && !this._wanted ? [] : keys));
     if (this._folds.isOpen(RANKS)) {
-      this._ranks.show(shown);
+      this._ranks.show(shown, open);
     }
     if (this._folds.isOpen(PAST)) {
       this._past.show(shown);

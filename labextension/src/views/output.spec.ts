@@ -234,7 +234,28 @@ describe('the log of a run', () => {
     logs()?.click();
     await view.renderModel(model(snapshot({ name: 'train', phase: 'Failed', word: 'Failed' })));
     logs()?.click();
-    expect(opened).toEqual(['abc run-1 train', 'abc run-1 train']);
+    expect(opened).toEqual(['abc run-1 train 0', 'abc run-1 train 0']);
+  });
+
+  it('is opened from the table of ranks, that of the rank', async () => {
+    const ranks = [
+      { rank: 0, phase: 'Running' },
+      { rank: 3, phase: 'Running', last_line: 'epoch 2', progress: { label: 'step', done: 7 } }
+    ] as const;
+    await view.renderModel(model(snapshot({})));
+    const all = snapshot({ name: 'train', ranks, rank_count: 8 });
+    runs.tell({ kind: 'value', value: all });
+    const find = (name: string) =>
+      [...view.node.querySelectorAll('button')].find(
+        button => (button.getAttribute('aria-label') ?? button.textContent) === name
+      );
+    find('Ranks')?.click();
+    find('Log of rank 3')?.click();
+    expect(opened).toEqual(['abc run-1 train 3']);
+    const titles = [...view.node.querySelectorAll('th')].map(node => node.textContent);
+    expect(titles).toEqual(['rank', 'phase', 'step', 'last line', 'log']);
+    expect(view.node.querySelector('.gpuw-Ranks table')?.textContent).toContain('step 7');
+    expect(view.node.querySelector('.gpuw-Ranks code')?.textContent).toBe('epoch 2');
   });
 
   it('is offered once it is known who looks', async () => {

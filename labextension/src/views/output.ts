@@ -186,8 +186,8 @@ export class RunView extends Widget implements IRenderMime.IRenderer {
       ...(open === null
         ? {}
         : {
-            logs: () => {
-              open(found.id, found.run, found.snapshot.name ?? '');
+            logs: (rank = 0) => {
+              open(found.id, found.run, found.snapshot.name ?? '', rank);
             }
           })
     };

@@ -2,10 +2,13 @@
 
 import { trans } from '../translation';
 import type { RankLine, Shown } from '../wire';
-import { h, refill } from './dom';
+import { button, h, refill } from './dom';
 import { clocks, memory, percent } from './format';
 import { mark, stateOf } from './phases';
-import { worthARow } from './words';
+import { progressed, worthARow } from './words';
+
+/** Opens the log of a rank. */
+export type OpenLog = (rank: number) => void;
 
 interface Column {
   readonly title: string;
@@ -14,7 +17,7 @@ interface Column {
   readonly className?: string;
 }
 
-function allColumns(): readonly Column[] {
+function allColumns(open: OpenLog | null): readonly Column[] {
   return [
     { title: trans.__('rank'), of: rank => h('strong', '', String(rank.rank)), known: () => true },
     { title: trans.__('node'), of: rank => rank.host ?? '', known: rank => filled(rank.host) },
@@ -22,6 +25,11 @@ function allColumns(): readonly Column[] {
       title: trans.__('phase'),
       of: rank => h('span', '', mark(rank.phase ?? 'Starting'), ' ', rank.phase ?? 'Starting'),
       known: () => true
+    },
+    {
+      title: trans.__('step'),
+      of: ({ progress }) => (progress == null ? '' : progressed(progress).join('')),
+      known: rank => rank.progress != null
     },
     { title: trans.__('exit'), of: exit, known: rank => exit(rank) !== '' },
     {
@@ -50,7 +58,29 @@ function allColumns(): readonly Column[] {
       of: rank => rank.failure?.what ?? '',
       known: rank => filled(rank.failure?.what),
       className: 'gpuw-Reason'
-    }
+    },
+    {
+      title: trans.__('last line'),
+      of: rank => h('code', '', rank.last_line ?? ''),
+      known: rank => filled(rank.last_line),
+      className: 'gpuw-LastLine'
+    },
+    ...(open === null
+      ? []
+      : [
+          {
+            title: trans.__('log'),
+            of: ({ rank }: RankLine) => {
+              const label = trans.__('Log of rank %1', rank);
+              const node = button(trans.__('Log'), label, () => {
+                open(rank);
+              });
+              node.setAttribute('aria-label', label);
+              return node;
+            },
+            known: () => true
+          }
+        ])
   ];
 }
 
@@ -58,16 +88,17 @@ function allColumns(): readonly Column[] {
 export class RankTable {
   readonly node = h('div', 'gpuw-Ranks');
 
-  show(shown: Shown): void {
+  /** @param open Opens the log of a rank; `null` where there is nowhere to open it. */
+  show(shown: Shown, open: OpenLog | null): void {
     const [ranks, rest] = worthARow(shown);
-    refill(this.node, JSON.stringify([ranks, rest]), () => [
-      this._table(ranks),
+    refill(this.node, JSON.stringify([ranks, rest, open !== null]), () => [
+      this._table(ranks, open),
       rest === '' ? '' : h('div', 'gpuw-Quiet', rest)
     ]);
   }
 
-  private _table(ranks: readonly RankLine[]): HTMLElement {
-    const columns = allColumns().filter(column => ranks.some(column.known));
+  private _table(ranks: readonly RankLine[], open: OpenLog | null): HTMLElement {
+    const columns = allColumns(open).filter(column => ranks.some(column.known));
     const titles = columns.map(({ title }) => heading(title));
     const table = h(
       'table',

@@ -12,22 +12,27 @@ import { RunView } from './output';
 
 /** The document of one run, or of all runs of a workload. It follows while it is on the screen. */
 export class RunDocument extends Widget {
-  /** @param run Which run; empty for all of the workload. */
-  constructor(runs: IRuns, logs: ILogs, workload: string, run: string) {
+  /**
+   * @param run Which run; empty for all of the workload.
+   * @param rank Which rank's log.
+   */
+  constructor(runs: IRuns, logs: ILogs, workload: string, run: string, rank = 0) {
     super();
     this.addClass('gpuw-Document');
     this.workload = workload;
     this.run = run;
+    this.rank = rank;
     this._card = new RunView(runs);
     const lines = new LogLines();
-    this._feed = new LogFeed(logs, runs, workload, run, lines);
-    this._log = new LogView(lines, this._feed, logs.file(workload, run));
+    this._feed = new LogFeed(logs, runs, workload, run, lines, rank);
+    this._log = new LogView(lines, this._feed, logs.file(workload, run, rank));
     this.node.append(this._card.node, this._log.node);
     this._card.follow(workload, run);
   }
 
   readonly workload: string;
   readonly run: string;
+  readonly rank: number;
 
   override dispose(): void {
     if (!this.isDisposed) {

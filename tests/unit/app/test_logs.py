@@ -34,7 +34,7 @@ class Ended:
     async def kept(self, handle: Handle) -> Kept | None:
         return None if self._kept is None else KeptFolder(self._kept, self._kept, b"")
 
-    async def logs(self, handle: Handle, *, tail: int | None = None) -> str:
+    async def logs(self, handle: Handle, *, tail: int | None = None, rank: int = 0) -> str:
         if not self._printed:
             raise NotFound("There are no logs", why="its pod is gone, and its log with it")
         return self._printed

@@ -386,3 +386,58 @@ def test_what_the_journal_dropped_is_added_up() -> None:
         _head(e.JournalTruncated(3, 40, "r"), e.JournalTruncated(2, 2, "r"), e.JournalTruncated(1))
     )
     assert (workload.lost_events, workload.runs["r"].truncated) == (6, 42)
+
+
+# --- Several ranks
+
+
+def gang(*events: tuple[int, e.Event]) -> Workload:
+    """A gang of two, whose head has said all of this, of itself and of the other."""
+    first = (0, e.AgentStarted(Kind.SESSION, "1", "now", world_size=2))
+    return read(
+        Entry(rank=rank, epoch="a", n=n, t=n / 4, event=event)
+        for n, (rank, event) in enumerate([first, *events], start=1)
+    )
+
+
+UP = e.RankStarted("3.11.7")
+
+
+def test_a_gang_runs_when_every_rank_is_up() -> None:
+    assert gang((0, UP)).phase is Phase.STARTING
+    assert gang((1, UP)).phase is Phase.STARTING
+    assert gang((0, UP), (1, UP)).phase is Phase.RUNNING
+
+
+def test_a_gang_that_is_started_anew_runs_when_its_head_is_up_again() -> None:
+    again = [(0, UP), (1, UP), (0, e.PayloadRestarted(generation=1, reason="x"))]
+    assert gang(*again).phase is Phase.STARTING
+    assert gang(*again, (0, UP)).phase is Phase.RUNNING
+
+
+def test_what_a_rank_reports_is_its_own_and_not_the_runs() -> None:
+    progress = Progress("step", 7)
+    failure = Failure(Cause.USER_ERROR, "KeyError: 'x'", rank=1)
+    found = gang(
+        (0, UP),
+        (1, UP),
+        (0, e.RunQueued("r")),
+        (0, e.RunStarted("r")),
+        (1, e.RankReported("r", Phase.RUNNING, line="epoch 1", progress=progress)),
+        (1, e.RankReported("r", Phase.FAILED, line="epoch 2", progress=progress, failure=failure)),
+    )
+    rank, run = found.ranks[1], found.runs["r"]
+    assert (rank.run, rank.run_phase, rank.last_line, rank.progress) == (
+        "r",
+        Phase.FAILED,
+        "epoch 2",
+        progress,
+    )
+    assert (rank.phase, rank.failure) == (Phase.RUNNING, failure)
+    assert (run.phase, run.last_line, run.progress, run.failure) == (Phase.RUNNING, "", None, None)
+
+
+def test_a_rank_that_is_lost_says_so_and_the_gang_goes_on_saying_what_its_head_says() -> None:
+    failure = Failure(Cause.LOST, "Rank 1 is gone", rank=1)
+    found = gang((0, UP), (1, UP), (1, e.RankEnded(Phase.LOST, failure)))
+    assert (found.phase, found.ranks[1].phase, found.failure) == (Phase.RUNNING, Phase.LOST, failure)

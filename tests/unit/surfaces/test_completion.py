@@ -39,7 +39,7 @@ def at(line: str) -> list[str]:
         ("%gpu logs --tail 5 b|", ["base-1", "base-2"]),
         (
             "%gpu logs -|",
-            ["--follow", "-f", "--tail", "--backend", "--context", "--namespace", "--help", "-h"],
+            ["--follow", "-f", "--tail", "--rank", "--backend", "--context", "--namespace", "--help", "-h"],
         ),
         ("%gpu logs -f --f|", []),
         ("%gpu keep 2h t|", ["training"]),

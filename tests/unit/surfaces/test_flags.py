@@ -24,13 +24,17 @@ def test_an_empty_line_asks_for_nothing() -> None:
 
 def test_a_whole_line() -> None:
     line = (
-        "--gpus h200:2 --cpus 7500m --memory 64Gi --shared-memory=16Gi --profile big --image a/b:1 "
+        "--gpus h200:2 --nodes 2 --nproc-per-node gpu --ranks 3,0 "
+        "--cpus 7500m --memory 64Gi --shared-memory=16Gi --profile big --image a/b:1 "
         "--python /usr/bin/python3.12 --volume data:/data:ro --volume models:/models --env A=1 --env 'B=two words' "
         "--secret HF_TOKEN --time-limit 4h --idle-limit 30m --out loss,model --out c --in x --session training "
         "--name baseline --dry-run -o yaml --backend kubernetes --context on --namespace team"
     )
     assert parse_cell_line(line) == CellFlags(
         gpus=Gpus(2, "h200"),
+        nodes=2,
+        nproc_per_node="gpu",
+        ranks=(0, 3),
         cpus=7.5,
         memory=64 * 2**30,
         shared_memory=16 * 2**30,
@@ -74,7 +78,12 @@ def test_help_is_asked_for(line: str) -> None:
     [
         ("--gpu 2", r"%%gpu takes no --gpu. Did you mean --gpus\?"),
         ("--shared_memory 2Gi", r"takes no --shared_memory. Did you mean --shared-memory\?"),
-        ("--nodes 2", "takes no --nodes. --help lists what it takes"),
+        ("--queue team", "takes no --queue. --help lists what it takes"),
+        ("--nodes 0", "--nodes: '0' is no number of nodes. Write a whole number, 1 or more"),
+        ("--nproc-per-node all", "'all' is no number of processes. Write a whole number, or gpu"),
+        ("--ranks 1-3", "'1-3' are no ranks. Write numbers with commas and no spaces: 0,3"),
+        ("--ranks 1 --out loss", "what comes back is rank 0's, which would not execute the cell. Add 0"),
+        ("--ranks 1 --detach", "all ranks of a detached run execute its cell"),
         ("--queue gold", "takes no --queue. --help lists what it takes"),
         ("-x", "takes no -x"),
         ("detach", r"%%gpu takes no 'detach'. Did you mean --detach\?"),
@@ -163,6 +172,8 @@ def test_an_unknown_argument_suggests_the_nearest() -> None:
 def test_the_names_of_flags_are_public() -> None:
     assert [flag.name for flag in GPU_CELL] == [
         "--gpus",
+        "--nodes",
+        "--nproc-per-node",
         "--cpus",
         "--memory",
         "--shared-memory",
@@ -177,6 +188,7 @@ def test_the_names_of_flags_are_public() -> None:
         "--out",
         "--in",
         "--no-in",
+        "--ranks",
         "--session",
         "--name",
         "--detach",

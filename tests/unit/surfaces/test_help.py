@@ -10,7 +10,7 @@ from gpu_workbench.surfaces.flags import GPU_CELL
 from gpu_workbench.surfaces.help import cell_help, command_help, overview_help
 
 # In no help text before they work.
-NOT_YET = ["--nodes", "--nproc-per-node", "--queue", "--ranks", "Kueue"]
+NOT_YET = ["--queue", "Kueue"]
 
 
 def test_help_of_the_cell_says_every_flag_with_its_example() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gpu_workbench.agent.journal import Journal
@@ -47,9 +47,18 @@ class Dialogue:
         kernel: With whom.
         journal: Where output goes.
         runs: Says whose output it is that no request asked for.
+        hold: Asked of each output whether it is to wait for somebody else's word; it is journaled by them then.
     """
 
-    def __init__(self, kernel: Kernel, *, journal: Journal, runs: Runs) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        *,
+        journal: Journal,
+        runs: Runs,
+        hold: Callable[[e.OutputWritten], bool] = lambda _: False,
+    ) -> None:
+        self._hold = hold
         self._kernel = kernel
         self._journal = journal
         self._runs = runs
@@ -149,7 +158,7 @@ class Dialogue:
             run = self._asked.get(message.parent, "")
             if run is not None:
                 shown.append((run or self._runs.latest, message))
-        events = list(output_events(shown))
+        events = [event for event in output_events(shown) if not self._hold(event)]
         if events:
             self._journal.extend([*events, *newest_progress(events)])
 

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from gpu_workbench.agent.ranks import RANK, Place
+
 AGENT_PID = "GPU_WORKBENCH_AGENT_PID"
 """Environment variable with the agent's process id, for its children's first moments only."""
 
@@ -16,16 +18,19 @@ _OURS = ("GPU_WORKBENCH_TOKEN",)
 
 
 def payload_environment(
-    *, workload: str, state: Path, base: Mapping[str, str] | None = None
+    *, workload: str, state: Path, place: Place, base: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Environment variables for user code.
 
     Args:
         workload: The workload's id.
         state: The agent's folder, which exists.
+        place: The rank they are for.
         base: What to start from; this process's own environment by default.
     """
     env = {key: value for key, value in (os.environ if base is None else base).items() if key not in _OURS}
+    env.pop(RANK, None)
+    env.update(place.payload_environment(env))
     env["GPU_WORKBENCH_WORKLOAD"] = workload
     env[AGENT_PID] = str(os.getpid())
     env["GPU_WORKBENCH_PACKAGES"] = str(state / "packages")

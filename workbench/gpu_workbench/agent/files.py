@@ -66,6 +66,28 @@ class Mirror:
     def _is_laid(self, item: WantedFile) -> bool:
         return self.laid.get(str(item.path)) == item.hash and os.path.lexists(self.work_dir / item.path)
 
+    def content(self, manifest: JsonObject, digest: str) -> bytes:
+        """A wanted content that is held, or laid out already.
+
+        Raises:
+            HttpError: 409, it is neither, or what is laid out was changed since.
+        """
+        files, _ = _wanted(manifest)
+        laid = next((item for item in files if item.hash == digest), None)
+        path = self.contents / digest
+        if not path.exists() and laid is not None:
+            path = self.work_dir / laid.path
+        try:
+            content = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
+        except OSError:
+            content = b""
+        if content_hash(content) != digest:
+            name = laid.path if laid else digest
+            raise HttpError(
+                409, "missing-content", f"{name} was changed in the session and cannot be passed on"
+            )
+        return content
+
     def import_folders(self, manifest: JsonObject) -> list[str]:
         """Where in the mirror modules are imported from, as the manifest says."""
         folders = manifest.get("paths")

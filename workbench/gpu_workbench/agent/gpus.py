@@ -54,11 +54,17 @@ class GpuSampler:
     Args:
         deliver: Given the samples of one moment.
         environment: What the payload is told of the devices it may use.
+        share: Which part of them is this rank's, of how many: those of a node are the business of all its ranks.
     """
 
     def __init__(
-        self, deliver: Callable[[tuple[GpuSample, ...]], None], *, environment: Mapping[str, str]
+        self,
+        deliver: Callable[[tuple[GpuSample, ...]], None],
+        *,
+        environment: Mapping[str, str],
+        share: tuple[int, int] = (0, 1),
     ) -> None:
+        self._share = share
         self._deliver = deliver
         self._environment = environment
         self._stop = threading.Event()
@@ -72,7 +78,7 @@ class GpuSampler:
         """Find the devices and begin to sample them, if there are any. A driver may take seconds."""
         try:
             self._nvml = load_nvml()
-            self._handles = self._visible()
+            self._handles = _part(self._visible(), *self._share)
             self.devices = tuple(self._device(index) for index in range(len(self._handles)))
         except Exception as error:
             self.missing = str(error) or type(error).__name__
@@ -149,6 +155,14 @@ class GpuSampler:
             return read(), ""
         except Exception as error:
             return None, str(error) or type(error).__name__
+
+
+def _part(handles: list[Any], number: int, of: int) -> list[Any]:
+    """A rank's part of its node's devices: as many as any other's, or the one that it shares where there are too few."""
+    if not handles or len(handles) < of:
+        return handles and [handles[number % len(handles)]]
+    each = len(handles) // of
+    return handles[number * each : (number + 1) * each]
 
 
 def visible(environment: Mapping[str, str], *, uuids: Sequence[str]) -> list[int | str] | None:

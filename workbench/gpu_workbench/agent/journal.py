@@ -117,17 +117,22 @@ class Journal:
         """Call ``listener`` with every further entry, after it is on disk."""
         self._listeners.append(listener)
 
-    def append(self, event: Event) -> Entry:
-        """Number an event and write it."""
-        return self.extend([event])[-1]
+    def append(self, event: Event, *, rank: int | None = None) -> Entry:
+        """Number an event and write it.
 
-    def extend(self, events: list[Event]) -> list[Entry]:
+        Args:
+            event: What happened.
+            rank: To which rank; its own unless told.
+        """
+        return self.extend([event], rank=rank)[-1]
+
+    def extend(self, events: list[Event], *, rank: int | None = None) -> list[Entry]:
         """Number several events and write them at once."""
-        t = self._clock()
+        t, rank = self._clock(), self.rank if rank is None else rank
         entries = []
         for event in events:
             self._number += 1
-            entries.append(Entry(rank=self.rank, epoch=self.epoch, n=self._number, t=t, event=event))
+            entries.append(Entry(rank=rank, epoch=self.epoch, n=self._number, t=t, event=event))
         self._write(entries)
         for waiter in self._waiters:
             waiter.set()

@@ -26,17 +26,19 @@ class Keeping:
     Args:
         config: Says where: ``store_dir``, a folder that outlives the agent; or ``store_url``, which follows a folder here.
         journal: Of the workload.
+        writes: Whether anything is kept here: the head keeps what there is to keep, other ranks read their inputs.
     """
 
-    def __init__(self, config: AgentConfig, journal: Journal) -> None:
+    def __init__(self, config: AgentConfig, journal: Journal, *, writes: bool = True) -> None:
         state = Path(config.state_dir)
+        self._writes = writes
         self._sealed = Path(config.sealed_dir)
         self._url = config.store_url
         self._remote: RemoteStore | None = None
         self.folder = Path(config.store_dir or (state / "store" if self._url else state))
         """Where results go."""
         stored = bool(config.store_dir or self._url)
-        self._copy = JournalCopy(journal, self.folder / "journal") if stored else None
+        self._copy = JournalCopy(journal, self.folder / "journal") if stored and writes else None
 
     async def open(self) -> int:
         """Get ready; returns the generation: how often the run was started before.
@@ -49,6 +51,8 @@ class Keeping:
     def _open(self) -> int:
         if self._url:
             self._remote = RemoteStore(self._url)
+        if not self._writes:
+            return 0
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self._remote is not None:
@@ -93,6 +97,8 @@ class Keeping:
         await asyncio.to_thread(self._save)
 
     def _save(self) -> None:
+        if not self._writes:
+            return
         if self._copy is not None:
             self._copy.copy()
         if self._remote is not None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from gpu_workbench.agent.ranks import Place
 
 if TYPE_CHECKING:
     from gpu_workbench.agent.launch import LaunchedKernel, LaunchedScheduler
@@ -33,14 +36,16 @@ def main(arguments: list[str]) -> int:
 
         return become_worker(arguments[1:], archive=sys.argv[0])
     if len(arguments) == 2 and arguments[0] == "--config":
-        return _agent(Path(arguments[1]).read_text())
+        return _agent(Path(arguments[1]))
     sys.stderr.write("usage: agent.pyz --config FILE\n")
     return 2
 
 
-def _agent(text: str) -> int:
+def _agent(path: Path) -> int:
     """Make the folders, private from the first moment on, and serve the workload until it ends."""
-    form = json.loads(text)
+    form = json.loads(path.read_text())
+    place = Place(form, os.environ)
+    form = place.config(form)
     os.umask(0o077)
     Path(form["state_dir"]).mkdir(mode=0o700, parents=True, exist_ok=True)
     Path(form["work_dir"]).mkdir(parents=True, exist_ok=True)
@@ -50,13 +55,30 @@ def _agent(text: str) -> int:
     if form.get("python"):
         command[0] = form["python"]
     listener = listen(form.get("listen", {}))
-    launched = _launch(form, command)
+    machine = dict(os.environ)
+    os.environ.update(place.own_devices(machine))
+    launched = _launch(form, command, place)
+    others = [_start_other(path, place.environment_of(rank, machine)) for rank in place.others]
     from gpu_workbench.agent.serving import serve
 
-    return serve(text, command=command, listener=listener, launched=launched)
+    return serve(
+        json.dumps(form), command=command, place=place, listener=listener, launched=launched, others=others
+    )
 
 
-def _launch(form: dict[str, Any], command: list[str]) -> LaunchedKernel | LaunchedScheduler | None:
+def _start_other(path: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """The agent of another rank of this machine; what it prints is printed here."""
+    return subprocess.Popen(
+        [*own_command(), "--config", str(path)],
+        stdin=subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+def _launch(
+    form: dict[str, Any], command: list[str], place: Place
+) -> LaunchedKernel | LaunchedScheduler | None:
     kind = form.get("kind", "session")
     if kind not in ("session", "dask"):
         return None
@@ -66,7 +88,7 @@ def _launch(form: dict[str, Any], command: list[str]) -> LaunchedKernel | Launch
     state, work_dir = Path(form["state_dir"]), Path(form["work_dir"])
     with contextlib.suppress(OSError):  # it is tried again where it can be told of
         folder = payload_folder(state)
-        env = payload_environment(workload=form["workload"], state=state)
+        env = payload_environment(workload=form["workload"], state=state, place=place)
         if kind == "session":
             return launch_kernel(command, folder=folder, work_dir=work_dir, env=env)
         from gpu_workbench.agent.indask.launch import scheduler_environment

@@ -16,9 +16,16 @@ class Payload(Protocol):
     """Runs things and journals what happens."""
 
     runs: Runs
-    generation: int
-    names: dict[str, JsonObject]
-    """What is known of the variables in it."""
+
+    @property
+    def generation(self) -> int:
+        """How often it was started anew."""
+        ...
+
+    @property
+    def names(self) -> dict[str, JsonObject]:
+        """What is known of the variables in it."""
+        ...
 
     @property
     def python(self) -> str:

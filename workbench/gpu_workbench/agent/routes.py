@@ -8,10 +8,12 @@ import hmac
 import json
 import re
 import urllib.parse
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
+from gpu_workbench.agent.gang import Peer
 from gpu_workbench.agent.service import Service
-from gpu_workbench.core.errors import ProtocolError
+from gpu_workbench.agent.together import asked
+from gpu_workbench.core.errors import ProtocolError, WorkbenchError
 from gpu_workbench.core.events import Cursor
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.spec import RunSpec
@@ -43,6 +45,7 @@ class Routes:
         self._routes: list[tuple[str, re.Pattern[str], Route]] = [
             ("GET", re.compile("/v1/state"), self._state),
             ("GET", re.compile("/v1/journal"), self._journal),
+            ("GET", re.compile("/v1/gang"), self._gang),
             ("PUT", re.compile("/v1/runs/([^/]+)"), self._put_run),
             ("POST", re.compile("/v1/runs/([^/]+)/interrupt"), self._interrupt),
             ("POST", re.compile("/v1/runs/([^/]+)/input"), self._input),
@@ -90,10 +93,27 @@ class Routes:
             raise HttpError(503, "no-session", "The session's process is not there at the moment") from None
 
     async def _state(self, request: Request, part: str) -> Response:
+        rank = request.query.get("rank", "")
+        if rank and rank != str(self._service.rank):
+            return Response.of(await asked(self._peer(rank), "GET", "/v1/state", None))
         return Response.of(self._service.state())
+
+    def _peer(self, rank: str) -> Peer:
+        """Another rank.
+
+        Raises:
+            HttpError: 404, there is none, or this is not the head.
+        """
+        gang = self._service.gang
+        peer = gang.peer(int(rank)) if gang is not None and rank.isdecimal() else None
+        if peer is None:
+            raise HttpError(404, "unknown-rank", f"There is no rank {rank} here")
+        return peer
 
     async def _journal(self, request: Request, part: str) -> Upgrade:
         after = Cursor.parse(request.query.get("after", ""))
+        if (rank := request.query.get("rank", "")) and rank != str(self._service.rank):
+            return self._journal_of(rank, request.query)
 
         observes = request.query.get("observer") == "1"
 
@@ -102,6 +122,29 @@ class Routes:
                 await stream_journal(self._service, socket, after)
 
         return Upgrade(serve)
+
+    def _journal_of(self, rank: str, query: Mapping[str, str]) -> Upgrade:
+        """The journal of another rank, passed on."""
+        peer = self._peer(rank)
+
+        async def serve(socket: WebSocket) -> None:
+            told = {key: value for key, value in query.items() if key == "after"}
+            try:
+                theirs = await peer.client.websocket("/v1/journal", query={**told, "observer": "1"})
+            except WorkbenchError:  # it is gone, and its journal with it
+                return
+            try:
+                await _pass_on(theirs, socket)
+            finally:
+                await theirs.close()
+
+        return Upgrade(serve)
+
+    async def _gang(self, request: Request, part: str) -> Upgrade:
+        gang = self._service.gang
+        if gang is None:
+            raise HttpError(404, "unknown-route", "This is not the head of a gang")
+        return Upgrade(gang.serve)
 
     async def _put_run(self, request: Request, part: str) -> Response:
         if not _RUN_ID.fullmatch(part):
@@ -164,6 +207,8 @@ class Routes:
             wanted: list[Json] = list(self._service.mirror.missing(manifest))
             return Response.of({"missing": wanted})
         mirror = self._service.mirror
+        if self._service.together is not None:
+            await self._service.together.lay_out(manifest)
         touched = await asyncio.to_thread(mirror.commit, manifest)
         paths = mirror.import_folders(manifest)
         reload_ = manifest.get("reload")
@@ -264,6 +309,22 @@ async def stream_journal(service: Service, socket: WebSocket, after: Cursor) -> 
         for task in (listening, sending):
             task.cancel()
         await asyncio.gather(listening, sending, return_exceptions=True)
+
+
+async def _pass_on(source: WebSocket, target: WebSocket) -> None:
+    """Everything from one stream to another, until either ends."""
+
+    async def pump() -> None:
+        while (chunk := await source.receive()) is not None:
+            await target.send(chunk)
+
+    tasks = {asyncio.create_task(pump()), asyncio.create_task(_listen(target))}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _send(service: Service, socket: WebSocket, after: Cursor) -> None:

@@ -8,10 +8,11 @@ import os
 import platform
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gpu_workbench.agent.children import Child, Children
+from gpu_workbench.agent.conductor import Conductor
 from gpu_workbench.agent.exits import describe_death
 from gpu_workbench.agent.journal import Journal
 from gpu_workbench.agent.payload import WithoutKernel
@@ -40,6 +41,8 @@ class Script(WithoutKernel):
         runs: Knows the one run there will be.
         children: Starts the process.
         generation: How often it was started before.
+        conductor: Has other ranks take part; ``None`` where there are none.
+        up: Called when it can take the run.
     """
 
     def __init__(
@@ -52,8 +55,12 @@ class Script(WithoutKernel):
         runs: Runs,
         children: Children,
         generation: int = 0,
+        conductor: Conductor | None = None,
+        up: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(runs, generation=generation)
+        self._conductor = conductor or Conductor()
+        self._up = up
         self._command = command
         self._work_dir = work_dir
         self._env = env
@@ -71,6 +78,8 @@ class Script(WithoutKernel):
 
     async def start(self) -> None:
         """Be ready for the run; its process starts with it."""
+        if self._up is not None:
+            self._up()
         self._work_task = asyncio.create_task(self._work())
 
     async def stop(self, phase: Phase, failure: Failure, *, patience: float) -> None:
@@ -101,20 +110,25 @@ class Script(WithoutKernel):
             self.runs.withdraw(run)
             return {"was": "queued"}
         another = run.interrupt()
+        self._conductor.interrupt(run_id, grade=grade)
         run.restart = run.restart or grade >= 2
         if self._process is not None and (another or run.restart):
             self._process.signal(signal.SIGKILL if run.restart else signal.SIGINT)
         return {"was": "running"}
 
     async def _work(self) -> None:
+        await self._conductor.ready()
         run = await self.runs.next()
-        try:
-            code = await self._execute(run)
-        except OSError as error:
-            self.runs.end(run, Phase.FAILED, Failure(Cause.NOT_STARTED, f"Python cannot be started: {error}"))
-            return
-        phase, failure = self._outcome(run, code)
+        failure = self._conductor.begin(run)
+        phase, failure = (Phase.FAILED, failure) if failure else await self._attempt(run)
+        phase, failure = await self._conductor.settle(phase, failure)
         self.runs.end(run, phase, failure)
+
+    async def _attempt(self, run: Run) -> tuple[Phase, Failure | None]:
+        try:
+            return self._outcome(run, await self._execute(run))
+        except OSError as error:
+            return Phase.FAILED, Failure(Cause.NOT_STARTED, f"Python cannot be started: {error}")
 
     async def _execute(self, run: Run) -> int:
         if run.interrupted:

@@ -8,21 +8,25 @@ import os
 import platform
 import secrets
 import shutil
+import signal
 import socket
+import subprocess
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gpu_workbench.__about__ import __version__
 from gpu_workbench.agent.audience import Audience
-from gpu_workbench.agent.children import Children
+from gpu_workbench.agent.children import Child, Children
 from gpu_workbench.agent.copies import Copies
 from gpu_workbench.agent.echo import Echo
 from gpu_workbench.agent.endings import Ended, Ending, Outcome
 from gpu_workbench.agent.environment import payload_environment
 from gpu_workbench.agent.exits import describe_death, exit_code, no_scheduler, not_started
 from gpu_workbench.agent.files import Mirror
+from gpu_workbench.agent.gang import Gang
 from gpu_workbench.agent.gpus import GpuSampler
 from gpu_workbench.agent.indask.launch import scheduler_environment
 from gpu_workbench.agent.job import Job, SealBroken, broken, open_seal
@@ -32,11 +36,14 @@ from gpu_workbench.agent.kernel import Kernel, KernelDied
 from gpu_workbench.agent.launch import LaunchedKernel, LaunchedScheduler, payload_folder
 from gpu_workbench.agent.limits import Limits
 from gpu_workbench.agent.payload import Payload
+from gpu_workbench.agent.ranks import Place
 from gpu_workbench.agent.remote import StoreUnusable
 from gpu_workbench.agent.results import Results
 from gpu_workbench.agent.runs import Runs
 from gpu_workbench.agent.script import Script
 from gpu_workbench.agent.session import Keep, Session
+from gpu_workbench.agent.tie import Tie
+from gpu_workbench.agent.together import Together
 from gpu_workbench.agent.wrap import Wrapped
 from gpu_workbench.core import events as e
 from gpu_workbench.core.agent_config import AgentConfig
@@ -55,6 +62,9 @@ JOB_PATIENCE = 20.0
 HEARD_PATIENCE = 5.0
 """Seconds that an agent whose payload did not come up waits for somebody to hear why."""
 
+OTHERS_PATIENCE = 5.0
+"""Seconds that the agents of other ranks on this machine are given to end."""
+
 T = TypeVar("T")
 
 
@@ -64,7 +74,9 @@ class Service:
     Args:
         config: What the backend said.
         command: How to start Python with this agent: interpreter and archive, or interpreter and module.
+        place: The rank it is of.
         launched: The payload's process, if it is under way already.
+        others: The agents of other ranks that this one started.
     """
 
     def __init__(
@@ -72,10 +84,13 @@ class Service:
         config: AgentConfig,
         *,
         command: list[str],
+        place: Place,
         launched: LaunchedKernel | LaunchedScheduler | None = None,
+        others: Sequence[subprocess.Popen[bytes]] = (),
     ) -> None:
         self.config = config
-        self.rank = int(os.environ.get(config.rank_env) or 0) if config.rank_env else 0
+        self.rank = place.rank
+        self._place = place
         self._born = time.monotonic()
         self._command = command
         self._loop = asyncio.get_running_loop()
@@ -88,7 +103,11 @@ class Service:
             limit=config.journal_limit,
         )
         self.children = Children()
-        self.sampler = GpuSampler(self._sampled_in_thread, environment=os.environ)
+        self._others = {
+            rank: self.children.take(process) for rank, process in zip(place.others, others, strict=True)
+        }
+        share = (place.local_rank, place.procs)
+        self.sampler = GpuSampler(self._sampled_in_thread, environment=os.environ, share=share)
         self.mirror = Mirror(Path(config.project_dir or config.work_dir), state / "files")
         self.copies = Copies(config)
         self.limits = Limits(idle=config.idle_limit, orphan=config.orphan_limit, time=config.time_limit)
@@ -100,9 +119,10 @@ class Service:
         self._kernel = launched if isinstance(launched, LaunchedKernel) else None
         self._scheduler = launched if isinstance(launched, LaunchedScheduler) else None
         self._payload_dir = launched.folder if launched else payload_folder(state)
-        self._keeping = Keeping(config, self.journal)
+        self._keeping = Keeping(config, self.journal, writes=place.rank == 0)
         self._generation = 0
-        self.payload: Payload = self._session()
+        self._tie = Tie(config, place=place, journal=self.journal, mirror=self.mirror, stop=self.stop)
+        self.payload: Payload = self._tie.bind(self._session())
         if config.echo:
             self.journal.listen(Echo().entry)
         self.phase = Phase.STARTING
@@ -117,6 +137,16 @@ class Service:
     def _devices(self) -> tuple[GpuDevice, ...]:
         return self.sampler.devices
 
+    @property
+    def gang(self) -> Gang | None:
+        """The other ranks, where this is the head of several."""
+        return self._tie.gang
+
+    @property
+    def together(self) -> Together | None:
+        """The payload as that of all ranks, where this is the head of several."""
+        return self.payload if isinstance(self.payload, Together) else None
+
     # the payload
 
     def _session(self, keep: Keep | None = None) -> Session:
@@ -127,6 +157,8 @@ class Service:
             generation=self._generation,
             keep=keep,
             lost=None if keep else self._lost,
+            conductor=self._tie.conductor,
+            up=self._tie.up,
         )
 
     def _make_kernel(self) -> Kernel:
@@ -141,7 +173,8 @@ class Service:
         )
 
     def _payload_environment(self) -> dict[str, str]:
-        return payload_environment(workload=self.config.workload, state=Path(self.config.state_dir))
+        state = Path(self.config.state_dir)
+        return payload_environment(workload=self.config.workload, state=state, place=self._place)
 
     def _script(self, argv: tuple[str, ...]) -> Script:
         return Script(
@@ -152,6 +185,8 @@ class Service:
             runs=self.runs,
             children=self.children,
             generation=self._generation,
+            conductor=self._tie.conductor,
+            up=self._tie.up,
         )
 
     def _wrapped(self) -> Wrapped:
@@ -175,13 +210,17 @@ class Service:
             SealBroken: it is missing or forged.
         """
         sealed: SealedJob = open_seal(folder, key)
-        results = Results(self._keeping.folder, run=sealed.run.id, key=key, save=self._keeping.save)
-        self.payload = self._script(sealed.script.argv) if sealed.script else self._session(results.keep)
+        if self.rank:  # what comes back is rank 0's
+            sealed = replace(sealed, run=replace(sealed.run, out=()))
+        folder_here = self._keeping.folder if self.rank == 0 else Path(self.config.state_dir)
+        results = Results(folder_here, run=sealed.run.id, key=key, save=self._keeping.save)
+        own = self._script(sealed.script.argv) if sealed.script else self._session(results.keep)
+        self.payload = self._tie.bind(own)
         return Job(
             sealed,
             folder=folder,
             key=key,
-            payload=self.payload,
+            payload=own,
             results=results,
             journal=self.journal,
             mirror=self.mirror,
@@ -196,7 +235,9 @@ class Service:
         kinds = {Kind.JOB: self._run_job, Kind.STORE: self._run_store, Kind.DASK: self._run_dask}
         unusable = await self._open_store() if self.config.kind is Kind.JOB else None
         self._announce()
-        tasks = [asyncio.create_task(self._watch_limits()), asyncio.create_task(self._keeping.follow())]
+        watching = [self._watch_other(rank, other) for rank, other in self._others.items()]
+        works = (self._watch_limits(), self._keeping.follow(), self._tie.run(), *watching)
+        tasks = [asyncio.create_task(work) for work in works]
         try:
             if unusable is not None:
                 raise unusable
@@ -234,6 +275,7 @@ class Service:
                 generation=self._generation,
                 gpus=self.sampler.devices,
                 gpus_missing=self.sampler.missing,
+                world_size=self._place.world_size,
             )
         )
 
@@ -299,6 +341,8 @@ class Service:
         self.sampler.stop()
         self.phase = ended.phase
         self.journal.append(e.RankEnded(phase=ended.phase, failure=ended.failure))
+        if self.rank:  # the head says when all is over
+            await self._ending
         with contextlib.suppress(Ended):
             await self._unless_it_ends(
                 job.linger(
@@ -307,7 +351,7 @@ class Service:
             )
         return Outcome(
             ended.phase,
-            code=exit_code(ended.phase, ended.failure),
+            code=self._job_code(ended.phase, ended.failure),
             failure=ended.failure,
             receipt=ended.receipt,
         )
@@ -322,10 +366,20 @@ class Service:
         failed = failure if phase is Phase.FAILED else None
         self.journal.append(e.RankEnded(phase=phase, failure=failed))
         receipt = self.job.ended.result().receipt if self.job and self.job.ended.done() else None
-        code = 0 if self.config.kind is not Kind.JOB else exit_code(phase, failure, told=ending.told)
+        code = 0
+        if self.config.kind is Kind.JOB:
+            code = self._job_code(phase, failure, told=ending.told)
         if failed and not code:
             code = Exit.INTERNAL
         return Outcome(phase, code=code, reason=ending.reason, failure=failed, receipt=receipt)
+
+    def _job_code(self, phase: Phase, failure: Failure | None, *, told: bool = False) -> int:
+        """The head answers for all ranks: another one's end, when the head has said that all is over, is no failure."""
+        if self.rank and not told:
+            return 0
+        code = exit_code(phase, failure, told=told)
+        one_of_many = self._place.world_size > 1 and code and not told
+        return Exit.USER_ERROR if one_of_many else code  # no pod of a gang is of any use alone
 
     async def _not_started(self, failure: Failure, *, code: int | None = None) -> Outcome:
         self.phase = Phase.FAILED
@@ -360,6 +414,22 @@ class Service:
     def _lost(self, failure: Failure) -> None:
         """The kernel is gone for good."""
         self.stop(failure.what, cause=Cause.LOST)
+
+    async def _watch_other(self, rank: int, other: Child) -> None:
+        """The agent of another rank here is not to end before this one does."""
+        code = await self.children.wait(other)
+        how = describe_death(code, who="it").what if code < 0 else f"it ended with exit code {code}"
+        self.stop(f"the agent of rank {rank} is gone: {how}", cause=Cause.LOST)
+
+    async def end_others(self) -> None:
+        """The agents of other ranks that this one started are to be gone before it is."""
+        for other in self._others.values():
+            other.signal(signal.SIGTERM)
+        for other in self._others.values():
+            try:
+                await within(other.wait(), OTHERS_PATIENCE)
+            except asyncio.TimeoutError:
+                other.signal(signal.SIGKILL)
 
     def forget(self) -> None:
         """Let go of files and folders."""

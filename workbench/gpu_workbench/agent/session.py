@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TypeVar
 
+from gpu_workbench.agent.conductor import Conductor
 from gpu_workbench.agent.dialogue import Dialogue
 from gpu_workbench.agent.exits import describe_death, failure_of_reply, not_started
 from gpu_workbench.agent.inkernel.names import CELL
@@ -42,6 +43,8 @@ class Session:
         generation: Of the kernel that is started first.
         keep: Stores each result as soon as its run is done; ``None`` leaves them in the kernel until they are fetched.
         lost: Called when the kernel is gone and no other comes up; ``None`` where no other is tried.
+        conductor: Has other ranks take part; ``None`` where there are none.
+        up: Called when the kernel can take a run, each time anew.
     """
 
     def __init__(
@@ -53,7 +56,11 @@ class Session:
         generation: int = 0,
         keep: Keep | None = None,
         lost: Callable[[Failure], None] | None = None,
+        conductor: Conductor | None = None,
+        up: Callable[[], None] | None = None,
     ) -> None:
+        self._conductor = conductor or Conductor()
+        self._up = up
         self._make_kernel = make_kernel
         self._journal = journal
         self.runs = runs
@@ -91,10 +98,14 @@ class Session:
 
     async def _start_kernel(self) -> None:
         await self.kernel.start()
-        self._dialogue = Dialogue(self.kernel, journal=self._journal, runs=self.runs)
+        self._dialogue = Dialogue(
+            self.kernel, journal=self._journal, runs=self.runs, hold=self._conductor.hold
+        )
         self._journal.append(e.RankStarted(python=self.kernel.python))
         self._watching = asyncio.create_task(self.kernel.died())
         self._watching.add_done_callback(lambda _: self.runs.wake())
+        if self._up is not None:
+            self._up()
 
     async def _drop_kernel(self) -> None:
         if self._dialogue is not None:
@@ -109,6 +120,7 @@ class Session:
         self.names.clear()
         self._sent.clear()
         self._journal.append(e.PayloadRestarted(generation=self.generation, reason=reason))
+        self._conductor.restarted()
         self.kernel = self._make_kernel()
         self._values = KernelValues(self.kernel.values_socket)
         await self._start_kernel()
@@ -154,13 +166,22 @@ class Session:
                 self._forgetting = asyncio.create_task(self._forget(run_id))
             return {"was": "queued"}
         another = run.interrupt()
+        self._conductor.interrupt(run_id, grade=grade)
         if grade >= 2:
-            run.restart = True
-            self.kernel.signal(signal.SIGKILL)
+            self.restart(run)
             return {"was": "running", "restarting": True}
         if another and self._executing and self._dialogue is not None:
             self._dialogue.interrupt()
         return {"was": "running"}
+
+    def restart(self, run: Run | None = None) -> None:
+        """End the kernel, for another one to take its place; not one that is just coming up."""
+        if self._dialogue is None:
+            return
+        run = run or self.runs.current
+        if run is not None:
+            run.restart = True
+        self.kernel.signal(signal.SIGKILL)
 
     async def _forget(self, run_id: str) -> None:
         """What was sent for a run that never starts must not stay in the kernel's memory."""
@@ -214,6 +235,7 @@ class Session:
         while True:
             if not self.kernel.alive:
                 await self._come_back(await self._death_between_runs())
+            await self._conductor.ready()
             run = self.runs.take()
             if run is None:
                 await self.runs.news()
@@ -235,7 +257,7 @@ class Session:
     async def _run(self, run: Run) -> Failure | None:
         phase, failure = Phase.SUCCEEDED, None
         try:
-            failure = await self._unless_it_dies(self._execute(run))
+            failure = self._conductor.begin(run) or await self._unless_it_dies(self._execute(run))
         except KernelDied as death:
             failure = _death(run, death)
         except (HttpError, OSError) as error:
@@ -244,6 +266,7 @@ class Session:
             self._executing = False
         if failure is not None:
             phase = Phase.STOPPED if failure.cause is Cause.INTERRUPTED else Phase.FAILED
+        phase, failure = await self._conductor.settle(phase, failure)
         self.runs.end(run, phase, failure)
         return failure
 
@@ -289,6 +312,8 @@ class Session:
                 Cause.LOST,
                 "The session's process was restarted before this cell's turn; what was sent for it is gone",
             )
+        if not self._conductor.takes_part(spec):
+            return None
         self._executing = True
         if spec.id in self._sent and (failure := await self._bind(spec.id)):
             return failure

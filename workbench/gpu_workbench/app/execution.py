@@ -10,7 +10,6 @@ from gpu_workbench.app.endings import why_ended
 from gpu_workbench.app.subscriptions import END, Feed, Subscription
 from gpu_workbench.core.errors import Conflict, NotFound, SessionLost, StartFailed, Throttled, Unreachable
 from gpu_workbench.core.events import Entry, InputRequested, OutputWritten, RunEnded
-from gpu_workbench.core.explain import explain
 from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import RunState, Workload
 from gpu_workbench.core.spec import RunSpec
@@ -119,11 +118,11 @@ class Execution:
         while not self.session.ready:
             if self.session.over:
                 raise self._never_started()
-            yield self._step(explanation=self._explanation())
+            yield self._step(explanation=self.session.explanation)
             await self.session.changed(TICK)
 
     def _never_started(self) -> StartFailed:
-        explanation = self._explanation()
+        explanation = self.session.explanation
         failure = self.session.workload.failure
         name = self.session.handle.spec.name
         if failure is not None:
@@ -133,10 +132,6 @@ class Execution:
             why=self.session.stop_reason or (explanation.sentence if explanation else "its process ended"),
             fix=explanation.fix if explanation else "",
         )
-
-    def _explanation(self) -> Explanation | None:
-        facts = self.session.facts
-        return explain(facts, spec=self.session.handle.spec) if facts is not None else None
 
     async def _submit(self) -> None:
         """Send what it needs and queue it; again where a reply was lost, or where the payload changed meanwhile."""

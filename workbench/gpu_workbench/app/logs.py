@@ -73,13 +73,16 @@ class Logs:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Kept] = OrderedDict()
 
-    async def page(self, subscription: Subscription, run: str = "", after: Cursor = Cursor.START) -> Page:
+    async def page(
+        self, subscription: Subscription, run: str = "", after: Cursor = Cursor.START, *, rank: int = 0
+    ) -> Page:
         """The page that begins at a cursor.
 
         Args:
             subscription: Of the workload.
             run: Which of its runs; all of them where it is empty.
             after: Where to begin.
+            rank: Whose; the head's is the workload's own.
 
         Raises:
             Unreachable: neither its agent nor its store answers.
@@ -87,15 +90,19 @@ class Logs:
         with contextlib.suppress(asyncio.TimeoutError):
             await within(subscription.until(lambda: subscription.facts is not None), _PATIENCE)
         if subscription.over:
-            return await self._ended(subscription, run, after)
+            return await (
+                _printed(subscription, after, rank) if rank else self._ended(subscription, run, after)
+            )
         if subscription.facts is None or not subscription.facts.agent_ready:
             return Page(cursor=after)
         channel = await subscription.channel()
-        target = Cursor.parse(str((await channel.state())["cursor"]))
-        taken = _Taken(subscription.workload, run, after, live=True)
+        target = Cursor.parse(str((await channel.state(rank=rank))["cursor"]))
+        taken = _Taken(subscription.workload, run, after, live=True, rank=rank)
         if taken.cursor == target:
             return Page(cursor=after)
-        async with contextlib.aclosing(_generator(channel.journal(str(after), observer=True))) as chunks:
+        async with contextlib.aclosing(
+            _generator(channel.journal(str(after), observer=True, rank=rank))
+        ) as chunks:
             async for chunk in chunks:
                 taken.take(chunk)
                 if taken.full or taken.has_reached(target):
@@ -124,12 +131,12 @@ class Logs:
         return found
 
 
-async def _printed(subscription: Subscription, after: Cursor) -> Page:
+async def _printed(subscription: Subscription, after: Cursor, rank: int = 0) -> Page:
     """A page of what the container printed: all that is left where the journal went with its agent."""
     if after.epoch not in ("", CONTAINER) and _all_was_read(subscription.workload, after):
         return Page(cursor=after, end=True)
     try:
-        text = await subscription.backend.logs(subscription.handle)
+        text = await subscription.backend.logs(subscription.handle, rank=rank)
     except WorkbenchError as error:
         return Page((Piece(Remark(str(error))),) if after.epoch else (), after, end=True)
     begin = after.n if after.epoch == CONTAINER else 0
@@ -176,6 +183,7 @@ class _Taken:
     cursor: Cursor
     live: bool
     """Whether an agent is read: of a life before its own it has nothing."""
+    rank: int = 0
     pieces: list[Piece] = field(default_factory=list)
     _born: float | None = None
     """When the agent's clock began, in seconds since 1970."""
@@ -184,7 +192,7 @@ class _Taken:
 
     def __post_init__(self) -> None:
         head = self.workload.ranks.get(0)
-        if head is not None and head.epoch == self.cursor.epoch:
+        if head is not None and head.epoch == self.cursor.epoch and not self.rank:
             self._born = _since_1970(head.started)
 
     @property

@@ -17,7 +17,9 @@ from gpu_workbench.backends.channel import Channel
 from gpu_workbench.backends.protocol import Backend
 from gpu_workbench.core.errors import WorkbenchError
 from gpu_workbench.core.events import Cursor, Entry, StopBegan, decode_entry
-from gpu_workbench.core.facts import Facts
+from gpu_workbench.core.explain import explain
+from gpu_workbench.core.explain.ranks import ranks_awaited
+from gpu_workbench.core.facts import Explanation, Facts
 from gpu_workbench.core.model import Kind, Phase, RunState, Workload
 from gpu_workbench.core.reduce import reduce
 from gpu_workbench.core.spec import Handle
@@ -158,6 +160,13 @@ class Subscription:
     def ready(self) -> bool:
         """Whether its payload takes runs."""
         return self.connected and self.workload.phase is Phase.RUNNING
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """Why it waits, or how it ended; ``None`` where there is nothing to explain, or nothing is known yet."""
+        if self.facts is None:
+            return None
+        return ranks_awaited(self.workload, explain(self.facts, spec=self.handle.spec))
 
     async def changed(self, timeout: float | None = None) -> bool:
         """Wait for anything new; ``False`` when ``timeout`` seconds passed without."""

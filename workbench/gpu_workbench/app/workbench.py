@@ -50,6 +50,7 @@ class Cell:
         only: Names to send in place of those it is found to need; ``None`` to find them.
         send: ``False`` to send nothing.
         beside: Values that travel with it though the notebook has no such names.
+        ranks: The ranks of a gang that execute it; empty for all.
     """
 
     source: str
@@ -62,6 +63,7 @@ class Cell:
     cell_id: str = ""
     name: str = ""
     needs_pip: bool = False
+    ranks: tuple[int, ...] = ()
 
 
 @dataclass
@@ -361,6 +363,7 @@ def run_of(cell: Cell, *, id: str, notebook: str) -> RunSpec:
         out=cell.out,
         magic=cell.magic,
         count=cell.count,
+        ranks=cell.ranks,
     )
 
 

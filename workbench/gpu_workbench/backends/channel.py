@@ -21,6 +21,7 @@ VALUE_PATIENCE = 900.0
 _ERRORS: Mapping[str, type[errors.WorkbenchError]] = {
     "unknown-name": errors.NotFound,
     "unknown-run": errors.NotFound,
+    "unknown-rank": errors.NotFound,
     "over": errors.Conflict,
     "busy": errors.Conflict,
     "generation": errors.Throttled,
@@ -58,30 +59,37 @@ class Channel:
         """Let go of idle connections."""
         self._client.close()
 
-    async def state(self) -> JsonObject:
-        """What the agent is doing."""
-        return await self._json("GET", "/v1/state")
+    async def state(self, *, rank: int = 0) -> JsonObject:
+        """What the agent of a rank is doing.
 
-    async def journal(self, after: str, *, observer: bool = False) -> AsyncIterator[bytes]:
+        Raises:
+            NotFound: there is no such rank.
+        """
+        query = {"rank": str(rank)} if rank else None
+        return await self._checked(await self._client.request("GET", "/v1/state", query=query))
+
+    async def journal(self, after: str, *, observer: bool = False, rank: int = 0) -> AsyncIterator[bytes]:
         """Chunks of whole journal lines after a cursor, then live, until the connection ends.
 
         Args:
             after: The cursor.
             observer: Read without being one of its clients: nobody who only looks keeps a session from ending.
+            rank: Whose journal; the head's is that of the whole workload.
 
         Raises:
             Unreachable: no connection could be made.
         """
-        socket = await self.journal_socket(after, observer=observer)
+        socket = await self.journal_socket(after, observer=observer, rank=rank)
         try:
             while (chunk := await socket.receive()) is not None:
                 yield chunk
         finally:
             await socket.close()
 
-    async def journal_socket(self, after: str, *, observer: bool = False) -> WebSocket:
+    async def journal_socket(self, after: str, *, observer: bool = False, rank: int = 0) -> WebSocket:
         """The WebSocket under :meth:`journal`."""
-        query = {**({"after": after} if after else {}), **({"observer": "1"} if observer else {})}
+        given = {"after": after, "observer": "1" if observer else "", "rank": str(rank) if rank else ""}
+        query = {key: value for key, value in given.items() if value}
         return await self._client.websocket("/v1/journal", query=query or None)
 
     async def forward(

@@ -123,8 +123,8 @@ class Control(Protocol):
         """Remove the last trace of an ended workload."""
         ...
 
-    async def logs(self, handle: Handle, *, tail: int | None = None) -> str:
-        """What its container printed, from the place itself; for when there is no agent to ask."""
+    async def logs(self, handle: Handle, *, tail: int | None = None, rank: int = 0) -> str:
+        """What the container of a rank printed, from the place itself; for when there is no agent to ask."""
         ...
 
     async def kept(self, handle: Handle) -> Kept | None:

@@ -34,6 +34,32 @@ class Listen:
 
 
 @dataclass(frozen=True)
+class Gang:
+    """The ranks of a workload and how they find each other. Every rank has an agent of its own.
+
+    Args:
+        nodes: Nodes.
+        procs: Ranks of each node.
+        node_env: Environment variable with the number of this node; empty where all nodes are this machine.
+        head: Where the agent of rank 0 is found by the others: ``host:port``, or the path of its Unix socket.
+        rendezvous: ``host:port`` at which ``torch.distributed`` meets.
+        start_limit: Seconds within which all ranks have to be there.
+    """
+
+    nodes: int = 1
+    procs: int = 1
+    node_env: str = ""
+    head: str = ""
+    rendezvous: str = ""
+    start_limit: float = 300.0
+
+    @property
+    def world_size(self) -> int:
+        """Ranks in all."""
+        return self.nodes * self.procs
+
+
+@dataclass(frozen=True)
 class AgentConfig:
     """All that an agent needs to know.
 
@@ -44,8 +70,7 @@ class AgentConfig:
         work_dir: Working directory of the user's code; the agent makes it.
         project_dir: Folder that mirrors the project, with ``work_dir`` in it; empty where that is ``work_dir`` itself.
         listen: Where its one port is.
-        rank_env: Environment variable that holds this rank's number; empty for rank 0.
-        ranks: How many ranks there are.
+        gang: The ranks there are.
         token_file: File with the bearer token.
         cert_file: Its certificate, PEM; empty for no TLS.
         key_file: The key of that certificate, PEM.
@@ -72,8 +97,7 @@ class AgentConfig:
     project_dir: str = ""
     kind: Kind = Kind.SESSION
     listen: Listen = Listen()
-    rank_env: str = ""
-    ranks: int = 1
+    gang: Gang = Gang()
     token_file: str = ""
     cert_file: str = ""
     key_file: str = ""

@@ -41,6 +41,7 @@ class AgentStarted:
     generation: int = 0
     gpus: tuple[GpuDevice, ...] = ()
     gpus_missing: str = ""
+    world_size: int = 1
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,20 @@ class RankEnded:
     """The payload of a rank is gone."""
 
     phase: Phase
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class RankReported:
+    """How far a rank has come with a run, as the head has heard. Its output stays in its own journal.
+
+    ``phase`` is that of the rank's part of the run, ``line`` the last it has written.
+    """
+
+    run: str
+    phase: Phase
+    line: str = ""
+    progress: Progress | None = None
     failure: Failure | None = None
 
 
@@ -193,6 +208,7 @@ Event = (
     AgentStarted
     | RankStarted
     | RankEnded
+    | RankReported
     | PayloadRestarted
     | RunQueued
     | RunStarted
@@ -216,6 +232,7 @@ TYPES: dict[str, type[Event]] = {
         AgentStarted,
         RankStarted,
         RankEnded,
+        RankReported,
         PayloadRestarted,
         RunQueued,
         RunStarted,

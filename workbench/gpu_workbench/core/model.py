@@ -234,7 +234,8 @@ class RankState:
     """One rank: which part of its journal has been read, and what is known of its process.
 
     ``epoch`` names the agent's life that is being read, ``number`` the last event read of it, and ``past`` the lives
-    before it, whose events are history.
+    before it, whose events are history. ``run`` is what it was last heard to work at, ``run_phase`` how that stands with
+    it, ``last_line`` and ``progress`` how far it has come.
     """
 
     rank: int
@@ -248,6 +249,10 @@ class RankState:
     now: float = 0.0
     gpus: tuple[GpuState, ...] = ()
     failure: Failure | None = None
+    run: str = ""
+    run_phase: Phase | None = None
+    last_line: str = ""
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True)
@@ -372,6 +377,7 @@ class Workload:
 
     Args:
         generation: Rises with every restart of the payload; names sent before are gone.
+        world_size: Ranks it is to have.
         names: Variable name to what is known of it, of the current generation.
         bound_by: Variable name to the run that bound it; empty where it was sent and no run has bound it since.
         lost: Names that runs of a former generation had bound and that are gone, with the run that bound each.
@@ -385,6 +391,7 @@ class Workload:
     kind: Kind = Kind.SESSION
     phase: Phase = Phase.QUEUED
     generation: int = 0
+    world_size: int = 1
     ranks: Mapping[int, RankState] = field(default_factory=dict)
     runs: Mapping[str, RunState] = field(default_factory=dict)
     names: Mapping[str, NameInfo] = field(default_factory=dict)

@@ -71,14 +71,36 @@ def _agent_started(workload: Workload, rank: RankState, t: float, event: e.Agent
     if rank.rank != 0:
         return workload
     generation = max(workload.generation, event.generation)
-    return replace(workload, kind=event.kind, phase=Phase.STARTING, generation=generation)
+    return replace(
+        workload,
+        kind=event.kind,
+        phase=Phase.STARTING,
+        generation=generation,
+        world_size=event.world_size,
+    )
 
 
 def _rank_started(workload: Workload, rank: RankState, t: float, event: e.RankStarted) -> Workload:
     workload = _with_rank(
         workload, replace(rank, phase=Phase.RUNNING, python=event.python or rank.python, failure=None)
     )
-    return replace(workload, phase=Phase.RUNNING) if rank.rank == 0 else workload
+    running = sum(one.phase is Phase.RUNNING for one in workload.ranks.values())
+    complete = workload.phase is Phase.STARTING and running >= workload.world_size
+    return replace(workload, phase=Phase.RUNNING) if complete else workload
+
+
+def _rank_reported(workload: Workload, rank: RankState, t: float, event: e.RankReported) -> Workload:
+    return _with_rank(
+        workload,
+        replace(
+            rank,
+            run=event.run,
+            run_phase=event.phase,
+            last_line=event.line,
+            progress=event.progress,
+            failure=event.failure,
+        ),
+    )
 
 
 def _rank_ended(workload: Workload, rank: RankState, t: float, event: e.RankEnded) -> Workload:
@@ -142,11 +164,16 @@ def _output_written(workload: Workload, rank: RankState, t: float, event: e.Outp
         return _with_run(workload, replace(run, displays=run.displays + 1))
     name, text = str(event.content.get("name", "stdout")), str(event.content.get("text", ""))
     counts = {**run.characters, name: run.characters.get(name, 0) + len(text)}
-    return _with_run(workload, replace(run, characters=counts, last_line=_last_line(run.last_line, text)))
+    return _with_run(workload, replace(run, characters=counts, last_line=last_line(run.last_line, text)))
 
 
-def _last_line(before: str, text: str) -> str:
-    """The last line that has something on it, as a terminal would leave it."""
+def last_line(before: str, text: str) -> str:
+    """The last line that has something on it, as a terminal would leave it.
+
+    Args:
+        before: What it was before ``text`` came.
+        text: What was written since.
+    """
     tail = text[-4 * LAST_LINE :]
     for line in reversed(tail.split("\n")):
         shown = line.rstrip("\r").rpartition("\r")[2].strip()
@@ -262,6 +289,7 @@ _RULES: Mapping[type, object] = {
     e.AgentStarted: _agent_started,
     e.RankStarted: _rank_started,
     e.RankEnded: _rank_ended,
+    e.RankReported: _rank_reported,
     e.PayloadRestarted: _payload_restarted,
     e.RunQueued: _run_queued,
     e.RunStarted: _run_started,

@@ -157,6 +157,9 @@ class WorkloadSpec:
         journal_limit: Bytes of journal kept on disk.
         dask: Of a Dask cluster, what it is to be.
         drives: Of a session, the id of the Dask cluster whose driver it is; empty where it is none.
+        nodes: Nodes over which its ranks are spread, each with these resources.
+        nproc_per_node: Ranks of each node as torchrun has it: a number, or ``gpu`` for one per GPU. Empty for one per GPU
+            where there are several nodes, and for one in all where there is one.
     """
 
     id: str
@@ -180,6 +183,27 @@ class WorkloadSpec:
     journal_limit: int = 512 * 2**20
     dask: DaskCluster | None = None
     drives: str = ""
+    nodes: int = 1
+    nproc_per_node: str = ""
+
+    @property
+    def procs(self) -> int:
+        """Ranks of each node."""
+        if self.nproc_per_node.isdecimal():
+            return int(self.nproc_per_node)
+        each = self.nproc_per_node == "gpu" or self.nodes > 1
+        return max(1, self.resources.gpus.count) if each else 1
+
+    @property
+    def world_size(self) -> int:
+        """Ranks in all."""
+        return self.nodes * self.procs
+
+    @property
+    def gpus(self) -> int:
+        """GPUs in all that it was asked to have at its start."""
+        places = self.nodes if self.dask is None else self.dask.n_workers
+        return places * self.resources.gpus.count
 
 
 @dataclass(frozen=True)
@@ -193,6 +217,7 @@ class RunSpec:
         magic: The magic line above the cell, so that line numbers agree with the notebook's.
         count: The cell's number in the notebook, so that prompts and tracebacks agree with it.
         generation: Of the payload that its values were sent to; it runs in no other. -1 where that does not matter.
+        ranks: The ranks of a gang that execute it; empty for all.
     """
 
     id: str
@@ -204,6 +229,7 @@ class RunSpec:
     magic: str = ""
     count: int = 0
     generation: int = -1
+    ranks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -233,6 +259,8 @@ _FLAGS = {
     "resources.cpus": "--cpus",
     "resources.memory": "--memory",
     "resources.shared_memory": "--shared-memory",
+    "nodes": "--nodes",
+    "nproc_per_node": "--nproc-per-node",
     "image": "--image",
     "python": "--python",
     "volumes": "--volume",

@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from gpu_workbench.core.agent_config import USER_ERROR_EXIT, AgentConfig, Listen, dump_agent_config
+from gpu_workbench.core.agent_config import USER_ERROR_EXIT, AgentConfig, Gang, Listen, dump_agent_config
 from gpu_workbench.core.errors import ProtocolError, TooLarge, UsageError
 from gpu_workbench.core.model import Kind
 from gpu_workbench.core.objects import text
@@ -40,10 +40,14 @@ from gpu_workbench.engines.names import (
     TLS_KEY_KEY,
     TOKEN_KEY,
     archive_name,
+    object_name,
     workload_labels,
     workload_metadata,
 )
 from gpu_workbench.engines.pod import pod_spec, sealed_keys, store_of
+
+RENDEZVOUS_PORT = 29500
+"""Where ``torch.distributed`` meets on the head's pod; torchrun's own default."""
 
 MAX_RESTARTS = 3
 """How often a job's pod is replaced after a failure that is nobody's disruption."""
@@ -104,8 +108,7 @@ def agent_config(spec: WorkloadSpec) -> AgentConfig:
         work_dir=STORE if spec.kind is Kind.STORE else _work_dir(spec),
         project_dir="" if spec.kind is Kind.STORE else str(PROJECT),
         listen=Listen(port=DEFAULT_PORT),
-        rank_env="JOB_COMPLETION_INDEX",
-        ranks=nodes(spec),
+        gang=gang(spec),
         token_file=f"{SETTINGS}/{TOKEN_KEY}",
         cert_file=f"{SETTINGS}/{CERTIFICATE_KEY}",
         key_file=f"{SETTINGS}/{TLS_KEY_KEY}",
@@ -121,6 +124,18 @@ def agent_config(spec: WorkloadSpec) -> AgentConfig:
         python=spec.python,
         wrapped=scheduler_arguments() if spec.kind is Kind.DASK else (),
         ends_itself=spec.kind is not Kind.DASK,
+    )
+
+
+def gang(spec: WorkloadSpec) -> Gang:
+    """How the ranks find each other: by the name that the headless Service gives the head's pod."""
+    head = f"{object_name(spec.id)}-0.{object_name(spec.id)}"
+    return Gang(
+        nodes=spec.nodes,
+        procs=spec.procs,
+        node_env="JOB_COMPLETION_INDEX",
+        head=f"{head}:{DEFAULT_PORT}",
+        rendezvous=f"{head}:{RENDEZVOUS_PORT}",
     )
 
 
@@ -228,8 +243,8 @@ def job_manifest(
         "metadata": workload_metadata(spec, root_uid=root_uid),
         "spec": {
             "completionMode": "Indexed",
-            "completions": nodes(spec),
-            "parallelism": nodes(spec),
+            "completions": spec.nodes,
+            "parallelism": spec.nodes,
             "ttlSecondsAfterFinished": KEPT,
             "podReplacementPolicy": "Failed",
             **_failure_policy(spec),
@@ -253,7 +268,7 @@ def _failure_policy(spec: WorkloadSpec) -> JsonObject:
     if (
         spec.kind is not Kind.JOB
     ):  # its state is in its processes: a replacement would be an empty session by the same name
-        return {"backoffLimitPerIndex": 0, "maxFailedIndexes": nodes(spec)}
+        return {"backoffLimitPerIndex": 0, "maxFailedIndexes": spec.nodes}
     user_error: JsonObject = {"containerName": CONTAINER, "operator": "In", "values": [USER_ERROR_EXIT]}
     return {
         "backoffLimit": MAX_RESTARTS,
@@ -264,11 +279,6 @@ def _failure_policy(spec: WorkloadSpec) -> JsonObject:
             ]
         },
     }
-
-
-def nodes(_spec: WorkloadSpec) -> int:
-    """How many pods. One until a spec can ask for more; all of this module follows from it."""
-    return 1
 
 
 def _base64(content: bytes) -> str:

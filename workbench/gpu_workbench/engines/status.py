@@ -15,9 +15,10 @@ from gpu_workbench.engines.names import CONTAINER, ENDED_ANNOTATION, INDEX_LABEL
 DISRUPTION = "DisruptionTarget"
 
 
-def head_pod(pods: Sequence[JsonObject]) -> JsonObject | None:
-    """The pod of rank 0; of several, the one that is not being replaced, else the newest."""
-    heads = [pod for pod in pods if label(pod, INDEX_LABEL) in ("", "0") and not is_worker(pod)]
+def head_pod(pods: Sequence[JsonObject], *, node: int = 0) -> JsonObject | None:
+    """The pod of rank 0, or of another node; of several, the one that is not being replaced, else the newest."""
+    indices = ("", "0") if node == 0 else (str(node),)
+    heads = [pod for pod in pods if label(pod, INDEX_LABEL) in indices and not is_worker(pod)]
     alive = [pod for pod in heads if not _pod_over(pod) and not at(pod, "metadata", "deletionTimestamp")]
     return max(alive or heads, key=lambda pod: text(pod, "metadata", "creationTimestamp"), default=None)
 

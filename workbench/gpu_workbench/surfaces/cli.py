@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from gpu_workbench.app.detached import not_kept
 from gpu_workbench.app.outcomes import Outcome, outcome_of
 from gpu_workbench.app.portal import Pull
+from gpu_workbench.app.rank_logs import rank_outputs
 from gpu_workbench.app.replay import Replay
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.core.errors import Conflict, NotFound, Unreachable, UsageError, WorkbenchError
@@ -102,7 +103,9 @@ def logs(here: Here, command: Command) -> int:
     workbench = here.workbench(request.config)
     found = here.portal.call(workbench.find, request.backend, command.word, owner=request.spec.owner)
     replay = here.portal.call(Replay.begin, workbench.backend(request.backend), found.handle, found.run)
-    pull = Pull(here.portal, replay.outputs(follow=command.flags.follow))
+    follow, rank = command.flags.follow, command.flags.rank
+    written = rank_outputs(replay.subscription, found.run, rank, follow=follow) if rank else None
+    pull = Pull(here.portal, written or replay.outputs(follow=follow))
     outputs, kept = PlainOutputs(), []
     while (taken := pull.take()) is not None:
         if command.flags.tail is None:

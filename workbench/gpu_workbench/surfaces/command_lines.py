@@ -26,6 +26,7 @@ class CommandFlags(CellFlags):
 
     Args:
         tail: Count of lines; ``None`` for all.
+        rank: Whose output; ``None`` where that was not said.
         n_workers: Workers of a Dask cluster; ``None`` where that was not said.
         nthreads: Threads of each.
         group: Further worker groups, each with its number of workers.
@@ -36,6 +37,7 @@ class CommandFlags(CellFlags):
     all: bool = False
     follow: bool = False
     tail: int | None = None
+    rank: int | None = None
     force: bool = False
     role: bool = False
     save: bool = False

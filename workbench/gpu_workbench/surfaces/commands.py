@@ -85,6 +85,9 @@ ALL_FLAG = Flag("--all", "Those that have ended, too.", "--all")
 STOP_ALL_FLAG = Flag("--all", "All sessions and runs that are mine.", "--all")
 FOLLOW_FLAG = Flag("--follow", "Goes on until the run has ended.", "-f", short="-f")
 TAIL_FLAG = Flag("--tail", "The last lines alone.", "--tail 100", "N", readers.count)
+RANK_FLAG = Flag(
+    "--rank", "The output of this rank, where there are several.", "--rank 3", "R", readers.count
+)
 FORCE_FLAG = Flag("--force", "Does not wait for a node that no longer answers.", "--force")
 ROLE_FLAG = Flag("--role", "Prints the Role to send to an administrator.", "--role")
 SAVE_FLAG = Flag("--save", "Keeps it for other notebooks too, in the user's file.", "--save")
@@ -99,7 +102,7 @@ _DASK_WORKLOAD_FLAGS = tuple(
     if flag.name == "--idle-limit"
     else flag
     for flag in WORKLOAD_FLAGS
-    if flag.name != "--time-limit"
+    if flag.name not in ("--time-limit", "--nodes", "--nproc-per-node")
 )
 _RUN_FLAGS = tuple(flag for flag in WORKLOAD_FLAGS if flag.name != "--idle-limit")
 
@@ -132,9 +135,9 @@ COMMANDS: tuple[CommandSpec, ...] = (
     CommandSpec(
         "logs",
         "Shows the output of a run again.",
-        ("logs baseline", "logs 3f2 -f"),
+        ("logs baseline", "logs 3f2 -f", "logs baseline --rank 3"),
         (_RUN,),
-        (FOLLOW_FLAG, TAIL_FLAG, *TARGET_FLAGS),
+        (FOLLOW_FLAG, TAIL_FLAG, RANK_FLAG, *TARGET_FLAGS),
         program=True,
     ),
     CommandSpec(

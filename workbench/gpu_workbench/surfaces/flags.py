@@ -34,6 +34,22 @@ WORKLOAD_FLAGS = (
         readers.gpus,
         field="resources.gpus",
     ),
+    Flag(
+        "--nodes",
+        "Nodes, each with the GPUs, CPUs and memory of this line; the cell runs on every rank of them.",
+        "--nodes 2 --gpus 8",
+        "N",
+        readers.at_least_one,
+        field="nodes",
+    ),
+    Flag(
+        "--nproc-per-node",
+        "Ranks of each node: a number, or gpu for one per GPU. One per GPU where there are several nodes, else one in all.",
+        "--nproc-per-node gpu",
+        "N|gpu",
+        readers.processes,
+        field="nproc_per_node",
+    ),
     Flag("--cpus", "CPU cores per node.", "--cpus 8", "N", readers.cpus, field="resources.cpus"),
     Flag("--memory", "Memory per node.", "--memory 64Gi", "SIZE", readers.size, field="resources.memory"),
     Flag(
@@ -145,6 +161,15 @@ DRY_RUN_FLAGS = (
     ),
 )
 
+RANKS_FLAG = Flag(
+    "--ranks",
+    "The ranks that execute this cell, with commas; all of them without. The output of the first one is shown here.",
+    "--ranks 0,3",
+    "R,R",
+    readers.ranks,
+    many=True,
+)
+
 RUN_NAME_FLAG = Flag("--name", "What this run is called.", "--name baseline", "NAME", readers.object_name)
 
 DASK_FLAG = Flag(
@@ -219,6 +244,7 @@ CELL_FLAGS = (
         attribute="in_",
     ),
     Flag("--no-in", "Sends no variables.", "--no-in"),
+    RANKS_FLAG,
     SESSION_FLAG,
     RUN_NAME_FLAG,
     DETACH_FLAG,
@@ -242,6 +268,8 @@ class CellFlags:
     """
 
     gpus: Gpus | None = None
+    nodes: int | None = None
+    nproc_per_node: str = ""
     cpus: float | None = None
     memory: int | None = None
     shared_memory: int | None = None
@@ -256,6 +284,7 @@ class CellFlags:
     out: tuple[str, ...] = ()
     in_: tuple[str, ...] = ()
     no_in: bool = False
+    ranks: tuple[int, ...] = ()
     session: str = ""
     name: str = ""
     detach: bool = False
@@ -341,6 +370,7 @@ def _as_words(flag: Flag, value: object) -> list[str]:
 CONFLICTS = (
     ("in_", "no_in", "--in names what to send, --no-in sends nothing"),
     ("detach", "session", "a detached run is a place of its own and lives in no session"),
+    ("detach", "ranks", "all ranks of a detached run execute its cell"),
     ("dask", "session", "the cell runs in the session that drives the cluster"),
     ("dask", "detach", "it runs in a session beside the scheduler, which ends with the cluster"),
     ("detach", "idle_limit", "a detached run ends with its cell and is never idle; --time-limit bounds it"),
@@ -359,6 +389,12 @@ def check(flags: CellFlags) -> None:
             raise FlagError(
                 f"{by_key[one]} and {by_key[other]} contradict each other", why=why, fix="Leave one out"
             )
+    if flags.out and flags.ranks and 0 not in flags.ranks:
+        raise FlagError(
+            "--out and --ranks contradict each other",
+            why="what comes back is rank 0's, which would not execute the cell",
+            fix="Add 0 to --ranks, or leave one out",
+        )
     if flags.form and not flags.dry_run:
         raise FlagError(
             "-o is for --dry-run alone",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from gpu_workbench.app.nearest import did_you_mean
 from gpu_workbench.core.errors import FlagError, UsageError
-from gpu_workbench.surfaces.readers import names
+from gpu_workbench.surfaces.readers import names, ranks
 
 
 class Flag(NamedTuple):
@@ -115,7 +115,7 @@ def _switch(values: dict[str, Any], flag: Flag, *, attached: bool) -> None:
 def _take(values: dict[str, Any], flag: Flag, text: str) -> None:
     value = _read(flag, text)
     if flag.many:
-        added = value if flag.read is names else (value,)
+        added = value if flag.read in (names, ranks) else (value,)
         values[flag.key] = (*values.get(flag.key, ()), *added)
     elif flag.key in values:
         raise FlagError(f"{flag.name} is given twice", fix="Keep one of them")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 from gpu_workbench.app.subscriptions import Subscription
-from gpu_workbench.core.explain import explain, explain_workers
+from gpu_workbench.core.explain import explain_workers
 from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import Kind
 from gpu_workbench.surfaces.view.model import Published, Snapshot
@@ -29,8 +29,7 @@ async def all_settled(subscriptions: Iterable[Subscription]) -> None:
 
 def explanation_of(subscription: Subscription) -> Explanation | None:
     """Why it waits, or how it ended."""
-    facts = subscription.facts
-    return explain(facts, spec=subscription.handle.spec) if facts is not None else None
+    return subscription.explanation
 
 
 def snapshot_of(

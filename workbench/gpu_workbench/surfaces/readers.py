@@ -73,6 +73,31 @@ def count(text: str) -> int:
     return int(text)
 
 
+def at_least_one(text: str) -> int:
+    """A whole number that is not 0."""
+    if not text.isdecimal() or not int(text):
+        raise FlagError(f"{text!r} is no number of nodes", fix="Write a whole number, 1 or more")
+    return int(text)
+
+
+def processes(text: str) -> str:
+    """``gpu``, or a whole number that is not 0."""
+    if text != "gpu" and (not text.isdecimal() or not int(text)):
+        raise FlagError(
+            f"{text!r} is no number of processes",
+            fix="Write a whole number, or gpu for one process per GPU",
+        )
+    return text
+
+
+def ranks(text: str) -> tuple[int, ...]:
+    """``0,3`` as ranks; ``all`` for all there are."""
+    words = text.split(",") if text != "all" else []
+    if not all(word.isdecimal() for word in words):
+        raise FlagError(f"{text!r} are no ranks", fix="Write numbers with commas and no spaces: 0,3")
+    return tuple(sorted({int(word) for word in words}))
+
+
 def bounds(text: str) -> tuple[int, int]:
     """``0:8`` as the least and the most."""
     least, colon, most = text.partition(":")

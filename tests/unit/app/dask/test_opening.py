@@ -23,6 +23,7 @@ from gpu_workbench.app.dask.opening import (
 from gpu_workbench.app.subscriptions import Subscription
 from gpu_workbench.backends.dask import SchedulerAddress
 from gpu_workbench.core.errors import FlagError, RunNotFound, StartFailed, UsageError
+from gpu_workbench.core.explain import explain
 from gpu_workbench.core.facts import Facts
 from gpu_workbench.core.model import DaskState, DaskTasks, DaskWorker, Kind, Phase
 from gpu_workbench.core.quantities import Gpus
@@ -239,7 +240,9 @@ UNPULLED: dict[str, Any] = {"node": "n", "waiting": "ImagePullBackOff", "said": 
     ],
 )
 def test_what_will_never_come_up_is_told_from_what_may(seen: Facts | None, code: str) -> None:
-    subscription: Any = SimpleNamespace(facts=seen, handle=Handle(spec=cluster(1), backend="k", started=0.0))
+    spec = cluster(1)
+    explained = explain(seen, spec=spec) if seen is not None else None
+    subscription: Any = SimpleNamespace(explanation=explained)
     found = hopeless(subscription)
     assert (found.code if found else "") == code
 
@@ -278,7 +281,7 @@ async def test_the_address_is_the_backends_once_the_scheduler_is_ready() -> None
 
     handle = Handle(spec=cluster(1), backend="kubernetes", started=0.0)
     subscription: Any = SimpleNamespace(
-        ready=False, over=False, facts=None, handle=handle, backend=Backend(), until=until
+        ready=False, over=False, explanation=None, handle=handle, backend=Backend(), until=until
     )
     assert (await scheduler_of(subscription)).address == f"tls://{handle.id}:8786"
 

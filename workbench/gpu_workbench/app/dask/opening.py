@@ -23,7 +23,6 @@ from gpu_workbench.core.errors import (
     UsageError,
     WorkbenchError,
 )
-from gpu_workbench.core.explain import explain
 from gpu_workbench.core.explain.losing import TAKEN_AWAY
 from gpu_workbench.core.facts import Explanation
 from gpu_workbench.core.model import Kind
@@ -148,8 +147,7 @@ def hopeless(subscription: Subscription) -> Explanation | None:
 
     One that the cluster has taken away for another's sake comes up elsewhere.
     """
-    facts = subscription.facts
-    found = explain(facts, spec=subscription.handle.spec) if facts is not None else None
+    found = subscription.explanation
     return None if found is None or found.waits or found.code in TAKEN_AWAY else found
 
 

@@ -106,7 +106,7 @@ class RecordedPlace:
         """Remove its recording."""
         await asyncio.to_thread(self._recordings.forget, handle.id)
 
-    async def logs(self, handle: Handle, *, tail: int | None = None) -> str:
+    async def logs(self, handle: Handle, *, tail: int | None = None, rank: int = 0) -> str:
         """The last lines of its container, where it ended by itself."""
         head = await asyncio.to_thread(self._recordings.find, handle.id)
         if head is None or head.facts is None or not head.facts.log_tail:

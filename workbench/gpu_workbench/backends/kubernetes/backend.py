@@ -270,7 +270,7 @@ class KubernetesBackend:
                 log.warning("What was stored of %s stays: %s", handle.id, error)
         await Roots(client, self._namespace(handle)).delete(handle.id)
 
-    async def logs(self, handle: Handle, *, tail: int | None = None) -> str:
+    async def logs(self, handle: Handle, *, tail: int | None = None, rank: int = 0) -> str:
         """See :meth:`~gpu_workbench.backends.protocol.Control.logs`.
 
         Raises:
@@ -279,7 +279,7 @@ class KubernetesBackend:
         client = await self.connect()
         namespace = self._namespace(handle)
         pods = (await client.list(PODS, namespace=namespace, labels=selector(handle.id))).items
-        head = head_pod(pods)
+        head = head_pod(pods, node=rank // handle.spec.procs)
         if head is None:
             raise NotFound("There are no logs", why="its pod is gone, and its log with it")
         return await client.logs(namespace=namespace, pod=name_of(head), container=CONTAINER, tail=tail)

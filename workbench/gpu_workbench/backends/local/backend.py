@@ -29,7 +29,7 @@ from gpu_workbench.backends.local.folder import WorkloadFolder
 from gpu_workbench.backends.local.lease import visible_gpus
 from gpu_workbench.backends.local.process import process_started
 from gpu_workbench.backends.protocol import Listed, Sealed
-from gpu_workbench.core.agent_config import AgentConfig, Listen, dump_agent_config
+from gpu_workbench.core.agent_config import AgentConfig, Gang, Listen, dump_agent_config
 from gpu_workbench.core.capacity import Capacity
 from gpu_workbench.core.errors import Unreachable, WorkbenchError
 from gpu_workbench.core.facts import Facts
@@ -114,6 +114,7 @@ class LocalBackend:
             state_dir=str(path / "state"),
             work_dir=spec.work_dir or str(path / "work"),
             listen=Listen(socket=str(folder.socket)),
+            gang=_gang(folder, spec),
             token_file=str(path / "token"),
             run_key_file=str(path / "run.key") if sealed else "",
             sealed_dir=str(path / "sealed") if sealed else "",
@@ -259,7 +260,7 @@ class LocalBackend:
         await self.stop(handle, force=True)
         await asyncio.to_thread(self._folder(handle).remove)
 
-    async def logs(self, handle: Handle, *, tail: int | None = None) -> str:
+    async def logs(self, handle: Handle, *, tail: int | None = None, rank: int = 0) -> str:
         """What the agent itself said; the user's output is in the journal."""
         return _tail(self._folder(handle).path / "agent.log", lines=tail)
 
@@ -311,6 +312,16 @@ class LocalBackend:
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _gang(folder: WorkloadFolder, spec: WorkloadSpec) -> Gang:
+    """All nodes are this machine; where ``torch.distributed`` meets is a port that is free now."""
+    if spec.world_size == 1:
+        return Gang()
+    with socket.socket() as drawn:
+        drawn.bind(("127.0.0.1", 0))
+        port = drawn.getsockname()[1]
+    return Gang(nodes=spec.nodes, procs=spec.procs, head=str(folder.socket), rendezvous=f"127.0.0.1:{port}")
 
 
 def _unpacked_agent(root: Path) -> Path:

@@ -97,5 +97,5 @@ def _waiting(root: Path) -> tuple[Waiting, ...]:
     """What workloads wait for whose process still lives."""
     folders = [WorkloadFolder(path) for path in (root.iterdir() if root.exists() else ())]
     queued = [folder for folder in folders if folder.waiting and not folder.ended]
-    asked = sum(handle.spec.resources.gpus.count for folder in queued if (handle := folder.handle()))
+    asked = sum(handle.spec.gpus for folder in queued if (handle := folder.handle()))
     return (Waiting("GPUs", mine=asked, others=0),) if asked else ()

@@ -123,9 +123,7 @@ def main(arguments: list[str]) -> None:
     """Note this process, take the GPUs, become the command."""
     folder, command = WorkloadFolder(Path(arguments[0])), arguments[1:]
     handle = folder.handle()
-    asked = handle.spec.resources.gpus.count if handle else 0
-    if handle and handle.spec.dask:
-        asked *= handle.spec.dask.n_workers
+    asked = handle.spec.gpus if handle else 0
     gpus = visible_gpus() if asked else []
     count = min(asked, len(gpus))
     taken = lease(folder, leases=leases_of(folder.path.parent), asked=count, gpus=gpus) if count else []

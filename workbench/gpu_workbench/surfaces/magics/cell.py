@@ -217,4 +217,5 @@ def cell_of(flags: CellFlags, *, source: str, magic: str, count: int, cell_id: s
         count=count,
         cell_id=cell_id,
         name=flags.name or f"[{count}]",
+        ranks=flags.ranks,
     )

@@ -103,6 +103,11 @@ def logs(here: Here, shell: Any, command: Command) -> None:
     if target.subscription.handle.spec.kind is Kind.DASK:
         print(here.portal.call(logs_of, target.subscription, tail=command.flags.tail))  # noqa: T201
         return
+    if command.flags.rank:
+        from gpu_workbench.surfaces.magics.replay import of_rank
+
+        of_rank(here, shell, target, command.flags.rank, follow=command.flags.follow, tail=command.flags.tail)
+        return
     _replay(here, shell, command, target, follow=command.flags.follow, tail=command.flags.tail)
 
 

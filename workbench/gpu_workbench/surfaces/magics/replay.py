@@ -7,6 +7,7 @@ from typing import Any
 
 from gpu_workbench.app.outcomes import outcome_of
 from gpu_workbench.app.portal import Pull
+from gpu_workbench.app.rank_logs import rank_outputs
 from gpu_workbench.app.replay import Replay
 from gpu_workbench.core.errors import WorkbenchError
 from gpu_workbench.core.events import OutputWritten
@@ -54,6 +55,27 @@ def replay(
         raise remote_error({"ename": "KeyboardInterrupt", "evalue": STILL_THERE}) from None
     finally:
         here.portal.call(following.close)
+
+
+def of_rank(here: Here, shell: Any, target: Target, rank: int, *, follow: bool, tail: int | None) -> None:
+    """Show what one rank of a gang has written.
+
+    Args:
+        rank: Which.
+        tail: The last lines alone; ``None`` for all.
+    """
+    outputs, kept = Outputs(shell, show_errors=True), []
+    pull = Pull(here.portal, rank_outputs(target.subscription, target.run, rank, follow=follow))
+    try:
+        while (taken := pull.take()) is not None:
+            if tail is None:
+                outputs.publish(taken[0])
+            else:
+                kept.extend(taken[0])
+        if tail is not None and kept:
+            outputs.publish(last_lines(kept, tail))
+    except KeyboardInterrupt:
+        raise remote_error({"ename": "KeyboardInterrupt", "evalue": STILL_THERE}) from None
 
 
 def follow_own(here: Here, shell: Any, request: Request, handle: Handle) -> None:

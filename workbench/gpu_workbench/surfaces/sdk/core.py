@@ -18,7 +18,6 @@ from gpu_workbench.app.vars import Row, compare
 from gpu_workbench.app.workbench import Cell, Workbench
 from gpu_workbench.backends.dask import SchedulerAddress
 from gpu_workbench.core.errors import SessionLost, StartFailed
-from gpu_workbench.core.explain import explain
 from gpu_workbench.core.model import Kind, Phase
 from gpu_workbench.core.spec import Handle
 from gpu_workbench.surfaces.dask import ClusterRequest
@@ -71,8 +70,7 @@ class Workload:
             outcome = outcome_of(subscription)
             if outcome is not None:
                 return outcome.sentence
-            facts = subscription.facts
-            found = explain(facts, spec=self.handle.spec) if facts is not None else None
+            found = subscription.explanation
             return found.sentence if found else ""
 
     async def stop(self, *, force: bool = False) -> None:

@@ -124,7 +124,7 @@ def _form(followed: Followed, run: str, change: str, told: _Told) -> JsonObject:
         "kind": handle.spec.kind.value,
         "backend": handle.backend,
         "phase": told.phase.value,
-        "gpus": devices if workload.ranks else handle.spec.resources.gpus.count,
+        "gpus": devices if workload.ranks else handle.spec.gpus,
         "seconds": told.seconds,
         "gpu_seconds": told.gpu_seconds,
         "waited": told.waited,

@@ -81,7 +81,20 @@ class _Reading(Endpoint):
             )
         return run
 
-    async def page(self, followed: Followed, run: str, after: Cursor) -> tuple[Subscription, Page]:
+    def rank(self) -> int:
+        """The rank that is asked for.
+
+        Raises:
+            UsageError: that is none.
+        """
+        rank: str = self.get_query_argument("rank", "0")
+        if not re.fullmatch(r"\d{1,6}", rank, re.ASCII):
+            raise UsageError(
+                "Which rank?", why=f"{rank!r:.80} is none", fix="Write its number, or leave it out"
+            )
+        return int(rank)
+
+    async def page(self, followed: Followed, run: str, after: Cursor, rank: int) -> tuple[Subscription, Page]:
         """A page, and what is known of its workload; from the beginning, after its journal was read once.
 
         Raises:
@@ -91,20 +104,27 @@ class _Reading(Endpoint):
         if followed.subscription.over:
             await followed.finished()
         try:
-            return await self._page(followed, run, after)
+            return await self._page(followed, run, after, rank)
         except Unreachable:  # an agent goes before its end is known
             if not await followed.finished():
                 raise
-            return await self._page(followed, run, after)
+            return await self._page(followed, run, after, rank)
 
-    async def _page(self, followed: Followed, run: str, after: Cursor) -> tuple[Subscription, Page]:
+    async def _page(
+        self, followed: Followed, run: str, after: Cursor, rank: int
+    ) -> tuple[Subscription, Page]:
         subscription = followed.subscription if after.n else await followed.whole()
         if run and not after.n and subscription.heard and run not in subscription.workload.runs:
             raise RunNotFound(f"There is no run {run!r} in {followed.handle.id}")
-        return subscription, await self._hub.logs.page(subscription, run, after)
+        return subscription, await self._hub.logs.page(subscription, run, after, rank=rank)
 
 
 _RUN: JsonObject = {**ID, "description": "One run of the workload; all of them without"}
+_RANK: JsonObject = {
+    "type": "string",
+    "pattern": r"^[0-9]{1,6}$",
+    "description": "A rank of a gang, whose own output it is; without, that of rank 0",
+}
 _FROM: JsonObject = {
     "type": "string",
     "pattern": r"^[A-Za-z0-9-]{1,64}\.[0-9]{1,18}$",
@@ -119,7 +139,7 @@ class Log(_Reading):
         "/runs/{workload}/log": {
             "get": operation(
                 "A page of what a workload has written",
-                query={"run": _RUN, "from": _FROM},
+                query={"run": _RUN, "from": _FROM, "rank": _RANK},
                 answer=schema_of(LogPage),
                 errors=[400, 404],
                 owner=True,
@@ -136,7 +156,7 @@ class Log(_Reading):
         run, after = self.run(), self._from()
         with self._hub.look(nobody):
             followed = await self._hub.board.find(workload)
-            subscription, page = await self.page(followed, run, after)
+            subscription, page = await self.page(followed, run, after, self.rank())
             return encode_fields(
                 LogPage(str(page.cursor), tuple(pieces(page.pieces)), page.more, page.end, _why(subscription))
             )
@@ -157,7 +177,7 @@ class LogFile(_Reading):
         "/runs/{workload}/log/download": {
             "get": operation(
                 "All that a workload has written, as a text file",
-                query={"run": _RUN},
+                query={"run": _RUN, "rank": _RANK},
                 answer={"type": "string"},
                 content="text/plain",
                 errors=[400, 404],
@@ -183,15 +203,16 @@ class LogFile(_Reading):
         run = self.run()
         with self._hub.look(nobody):
             followed = await self._hub.board.find(workload)
-            subscription, page = await self.page(followed, run, Cursor.START)
-            self.set_attachment_header(_file_name(subscription, run))
+            rank = self.rank()
+            subscription, page = await self.page(followed, run, Cursor.START, rank)
+            self.set_attachment_header(_file_name(subscription, run, rank))
             self.set_header("Content-Type", "text/plain; charset=utf-8")
             plain = Uncoloured()
             self.write(plain.add(page))
             while page.more:
                 await self.flush()
                 try:
-                    _, page = await self.page(followed, run, page.cursor)
+                    _, page = await self.page(followed, run, page.cursor, rank)
                 except WorkbenchError as error:
                     self.write(f"\n[The rest cannot be read: {error}]\n")
                     break
@@ -257,11 +278,15 @@ def _why(subscription: Subscription) -> str:
     return ". ".join(filter(None, [found.sentence, found.fix]))
 
 
-def _file_name(subscription: Subscription, run: str) -> str:
+def _file_name(subscription: Subscription, run: str, rank: int) -> str:
     """The name of a run, or of its workload, and an id."""
     state, handle = subscription.workload.runs.get(run), subscription.handle
     named = (state.name if state is not None else "") or handle.spec.name
-    words = [re.sub(r"[^\w.-]+", "-", named).strip("-.")[:80], run or handle.id]
+    words = [
+        re.sub(r"[^\w.-]+", "-", named).strip("-.")[:80],
+        run or handle.id,
+        f"rank-{rank}" if rank else "",
+    ]
     return "-".join(filter(None, words)) + ".log"
 
 

@@ -138,7 +138,7 @@ def _gpus(workload: Workload, spec: WorkloadSpec, *, backend: str) -> int:
         return 0 if backend == "local" else gpus_asked(spec)
     if workload.ranks or backend == "local":
         return sum(len(rank.gpus) for rank in workload.ranks.values())
-    return spec.resources.gpus.count
+    return spec.gpus
 
 
 def _runs(workload: Workload, phase: Phase, notebook: str) -> tuple[RunLine, ...]:

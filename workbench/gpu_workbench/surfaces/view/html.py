@@ -255,22 +255,32 @@ def _events(found: Snapshot) -> Html:
 
 def _rank_table(shown: Shown) -> Html:
     hosts = any(one.host for one in shown.ranks)
-    titles = ["rank", *(["host"] if hosts else []), "phase", "GPU", "memory", "what"]
+    steps = any(one.progress for one in shown.ranks)
+    titles = [
+        "rank",
+        *(["host"] if hosts else []),
+        "phase",
+        *(["step"] if steps else []),
+        "GPU",
+        "memory",
+        "what",
+    ]
     head = tag("thead", tag("tr", [tag("th", title) for title in titles]))
-    body = tag("tbody", [_rank_row(one, hosts=hosts) for one in shown.ranks])
+    body = tag("tbody", [_rank_row(one, hosts=hosts, steps=steps) for one in shown.ranks])
     more = shown.rank_count - len(shown.ranks)
     rest = tag("div", f"{more} more", cls="gwb-quiet") if more > 0 else None
     return join(tag("table", head, body, cls="gwb-table"), rest)
 
 
-def _rank_row(one: RankLine, *, hosts: bool) -> Html:
-    what = one.failure.what if one.failure else ""
+def _rank_row(one: RankLine, *, hosts: bool, steps: bool) -> Html:
+    what = one.failure.what if one.failure else one.last_line
     if one.failure and one.failure.exit_code is not None:
         what = lines.joined([what, f"exit {one.failure.exit_code}"])
     first = one.phase in (Phase.FAILED, Phase.LOST)
     busy = lines.percent(one.busy) if one.gpus else ""
     memory = lines.memory_text(one.memory_used, one.memory_total) if one.gpus else ""
-    short = [str(one.rank), *([one.host] if hosts else []), one.phase.value, busy, memory]
+    step = [lines.progress_text(one.progress) if one.progress else ""] if steps else []
+    short = [str(one.rank), *([one.host] if hosts else []), one.phase.value, *step, busy, memory]
     cells = [tag("td", cell, cls="gwb-short") for cell in short]
     return tag("tr", cells, tag("td", tag("span", what, cls="gwb-fail-text" if first else None)))
 

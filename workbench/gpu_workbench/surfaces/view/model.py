@@ -141,6 +141,7 @@ class RankLine:
     Args:
         clock: Of its slowest device, in MHz, and ``clock_max`` its highest.
         slowed: Why that one runs below its clock, in words.
+        progress: How far it has come with the run; ``last_line`` the last it has written.
     """
 
     rank: int
@@ -153,6 +154,8 @@ class RankLine:
     clock: float | None = None
     clock_max: float | None = None
     slowed: str = ""
+    progress: Progress | None = None
+    last_line: str = ""
     failure: Failure | None = None
 
 

@@ -6,7 +6,17 @@ from dataclasses import replace
 
 from gpu_workbench.__about__ import __version__
 from gpu_workbench.core.facts import Explanation
-from gpu_workbench.core.model import Kind, Phase, Progress, RankState, Receipt, RunState, Workload
+from gpu_workbench.core.model import (
+    Cause,
+    Failure,
+    Kind,
+    Phase,
+    Progress,
+    RankState,
+    Receipt,
+    RunState,
+    Workload,
+)
 from gpu_workbench.surfaces.view import clean, dask, dask_lines, lines, series
 from gpu_workbench.surfaces.view.fitting import fit
 from gpu_workbench.surfaces.view.model import (
@@ -152,7 +162,7 @@ def _shown(
         cell=clean.line(run.cell_id if run else "", 64),
         waited=_waited(run, now, asked),
         ran=receipt.seconds if receipt else ran,
-        progress=_progress(run),
+        progress=_progress(run.progress if run else None),
         failure=failure,
         results=tuple(
             ResultLine(clean.line(one.name, 80), max(one.size, 0)) for one in (run.results if run else ())
@@ -160,8 +170,8 @@ def _shown(
         receipt=receipt,
         cost=_cost(where, receipt, workload, run) if saved is Saved.FULL else "",
         chart=_chart(workload, run, now),
-        ranks=_ranks(workload, discreet, saved),
-        rank_count=len(workload.ranks),
+        ranks=_ranks(workload, run, discreet, saved),
+        rank_count=max(len(workload.ranks), workload.world_size) if workload.ranks else 0,
         moments=_moments(run, workload),
         ending=_ending(workload, run, now),
         simulated=workload.simulated or bool(receipt and receipt.simulated),
@@ -223,8 +233,7 @@ def _ran(run: RunState | None, now: float) -> float | None:
     return clean.seconds((run.ended_at if run.ended_at is not None else now) - run.started_at)
 
 
-def _progress(run: RunState | None) -> Progress | None:
-    found = run.progress if run else None
+def _progress(found: Progress | None) -> Progress | None:
     done = clean.number(found.done, 3) if found else None
     if found is None or done is None:
         return None
@@ -282,20 +291,24 @@ def _chart(workload: Workload, run: RunState | None, now: float) -> Chart | None
     return series.chart(workload.ranks, seconds=now - run.started_at)
 
 
-def _ranks(workload: Workload, discreet: clean.Discretion, saved: Saved) -> tuple[RankLine, ...]:
+def _ranks(
+    workload: Workload, run: RunState | None, discreet: clean.Discretion, saved: Saved
+) -> tuple[RankLine, ...]:
     """The ranks worth a line: the failed first, then by number."""
+    of = run if len(workload.ranks) > 1 else None
+    lines_ = [_rank(rank, of, discreet, saved) for rank in workload.ranks.values()]
     first = (Phase.FAILED, Phase.LOST)
-    ordered = sorted(workload.ranks.values(), key=lambda rank: (rank.phase not in first, rank.rank))
-    return tuple(_rank(rank, discreet, saved) for rank in ordered[:_RANKS])
+    return tuple(sorted(lines_, key=lambda line: (line.phase not in first, line.rank))[:_RANKS])
 
 
-def _rank(rank: RankState, discreet: clean.Discretion, saved: Saved) -> RankLine:
+def _rank(rank: RankState, run: RunState | None, discreet: clean.Discretion, saved: Saved) -> RankLine:
     seen = series.chart({rank.rank: rank}, seconds=5.0)
     slowest = series.slowest(seen.gpus) if seen else None
-    failure = clean.failure(rank.failure, detail=0)
+    phase, failure, progress, last_line = _part(rank, run)
+    failure = clean.failure(failure, detail=0)
     return RankLine(
         rank=rank.rank,
-        phase=rank.phase,
+        phase=phase,
         host=clean.line(rank.host, 63) if saved is Saved.FULL else "",
         gpus=len(rank.gpus),
         busy=seen.busy if seen else None,
@@ -304,8 +317,27 @@ def _rank(rank: RankState, discreet: clean.Discretion, saved: Saved) -> RankLine
         clock=slowest.clock if slowest else None,
         clock_max=slowest.clock_max if slowest else None,
         slowed=slowest.slowed if slowest else "",
+        progress=_progress(progress),
+        last_line=discreet(clean.line(last_line, 120)),
         failure=replace(failure, what=discreet(failure.what), detail="") if failure else None,
     )
+
+
+def _part(rank: RankState, run: RunState | None) -> tuple[Phase, Failure | None, Progress | None, str]:
+    """How a rank stands with the run that is shown: what it reported of it, and of rank 0 what the journal says."""
+    if run is None or rank.phase.ended:
+        return rank.phase, rank.failure, None, ""
+    phase, failure, progress, last_line = rank.run_phase, rank.failure, rank.progress, rank.last_line
+    if rank.rank == 0:
+        failed = run.failure is not None and run.failure.rank == 0
+        others = run.phase is Phase.FAILED and not failed
+        phase, failure = Phase.STOPPED if others else run.phase, run.failure if failed else None
+        progress, last_line = run.progress, run.last_line
+    elif rank.run != run.id or phase is None:
+        return rank.phase, rank.failure, None, ""
+    if phase is Phase.STOPPED and run.phase is Phase.FAILED and run.failure is not None:
+        failure = Failure(Cause.STOPPED, f"stopped by rank {run.failure.rank}")
+    return phase, failure, progress, last_line
 
 
 def _moments(run: RunState | None, workload: Workload) -> tuple[Moment, ...]:

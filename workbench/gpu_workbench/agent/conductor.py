@@ -1,0 +1,155 @@
+"""How a payload's runs go together with those of other ranks. Where there are none, they go by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from gpu_workbench.agent.gang import Gang, Part
+from gpu_workbench.agent.journal import Journal
+from gpu_workbench.agent.runs import Run
+from gpu_workbench.core import events as e
+from gpu_workbench.core.model import Cause, Failure, Phase
+from gpu_workbench.core.spec import RunSpec
+from gpu_workbench.core.wire import Json, JsonObject
+from gpu_workbench.transport.server import HttpError
+
+_RAISED = (Cause.USER_ERROR, Cause.SYNTAX_ERROR, Cause.CUDA_OUT_OF_MEMORY, Cause.OUT_OF_MEMORY)
+"""What may be an exception, whose traceback is the failure's detail."""
+
+
+class Conductor:
+    """What a payload asks before, in and after each run. This one is of a rank that is alone."""
+
+    async def ready(self) -> Failure | None:
+        """Wait until a run may begin; why none ever will, where that is so."""
+        return None
+
+    def begin(self, run: Run) -> Failure | None:
+        """A run begins; why it cannot, where it cannot."""
+        return None
+
+    def takes_part(self, spec: RunSpec) -> bool:
+        """Whether this rank executes that run."""
+        return True
+
+    def hold(self, event: e.OutputWritten) -> bool:
+        """Whether an output is kept back; then it is journaled later, or not at all."""
+        return False
+
+    def interrupt(self, run_id: str, *, grade: int) -> None:
+        """Somebody interrupts that run."""
+
+    async def settle(self, phase: Phase, failure: Failure | None) -> tuple[Phase, Failure | None]:
+        """This rank's part is over: wait for what else there is of the run. Returns how the run ended."""
+        return phase, failure
+
+    def restarted(self) -> None:
+        """This rank's process was started anew."""
+
+
+class Follower(Conductor):
+    """Of a rank in a detached run: all begin together, when the head says so."""
+
+    def __init__(self) -> None:
+        self._go = asyncio.Event()
+
+    async def ready(self) -> Failure | None:
+        """Wait for the head's word."""
+        await self._go.wait()
+        return None
+
+    def go(self) -> None:
+        """The head has said it."""
+        self._go.set()
+
+
+class Leader(Conductor):
+    """Of the head: has all ranks take part in each run.
+
+    Args:
+        gang: The other ranks.
+        journal: The workload's.
+        detached: Whether they know the one run there is from its seal, and only wait for it to begin.
+    """
+
+    def __init__(self, gang: Gang, *, journal: Journal, detached: bool) -> None:
+        self._gang = gang
+        self._journal = journal
+        self._detached = detached
+        self._held: e.OutputWritten | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._part: Part | None = None
+        self.interrupt_all: Callable[[str, int], object] = _nobody
+        """Interrupts a run on every rank, by grade: asked of the head's own payload, which tells the others."""
+
+    async def ready(self) -> Failure | None:
+        """Wait until every rank is ready to take a run, or one will never be."""
+        await self._gang.complete()
+        return self._gang.lost
+
+    def begin(self, run: Run) -> Failure | None:
+        """A run begins."""
+        if (lost := self._gang.lost) is not None:
+            after = "" if self._detached else "; stop the session with %gpu stop, and run the cell again"
+            return Failure(lost.cause, f"{lost.what}{after}", rank=lost.rank)
+        self._held = None
+        self._part = self._gang.begin(run.spec, ordered=not self._detached)
+
+        def interrupt(grade: int) -> None:
+            with contextlib.suppress(HttpError):
+                self.interrupt_all(run.id, grade)
+
+        self._watching = asyncio.create_task(self._gang.fail_together(self._part, interrupt))
+        return None
+
+    def takes_part(self, spec: RunSpec) -> bool:
+        """Whether the head's own rank executes that run."""
+        return not spec.ranks or 0 in spec.ranks
+
+    def hold(self, event: e.OutputWritten) -> bool:
+        """Keep an error back: another rank's may have been first, and this one follow from it."""
+        if self._part is None or event.message != "error" or event.run != self._part.run:
+            return False
+        self._held = event
+        return True
+
+    def interrupt(self, run_id: str, *, grade: int) -> None:
+        """The others are interrupted, too."""
+        self._gang.interrupt(run_id, grade=grade)
+
+    async def settle(self, phase: Phase, failure: Failure | None) -> tuple[Phase, Failure | None]:
+        """The head's own part is over: wait for the others'."""
+        part = self._part
+        if part is None:
+            return phase, failure
+        part.ended(0, phase, failure)
+        await part.until()
+        self._part = None
+        if self._watching is not None:
+            self._watching.cancel()
+        phase, failure = self._gang.verdict(phase, failure)
+        self._show_error(part.run, failure)
+        return phase, failure
+
+    def _show_error(self, run: str, failure: Failure | None) -> None:
+        """The error that began it, and no other."""
+        if failure is None:
+            return
+        if failure.rank == 0:
+            if self._held is not None:
+                self._journal.append(self._held)
+        elif failure.cause in _RAISED and failure.detail:
+            name, _, value = failure.what.partition(": ")
+            lines: list[Json] = [f"On rank {failure.rank}:", *failure.detail.split("\n")]
+            content: JsonObject = {"ename": name, "evalue": value, "traceback": lines}
+            self._journal.append(e.OutputWritten(run, "error", content))
+
+    def restarted(self) -> None:
+        """All others are started anew as well, so that no two know different things."""
+        self._gang.restart()
+
+
+def _nobody(run_id: str, grade: int) -> None:
+    pass
