@@ -35,8 +35,8 @@ def progress(shown: DaskShown) -> Progress | None:
     unit = "tasks" if tasks.total != 1 else "task"
     return Progress(
         label="",
-        done=tasks.done,
-        total=tasks.total,
+        done=float(tasks.done),
+        total=float(tasks.total),
         unit=unit,
         rate=tasks.rate,
         seconds_left=tasks.seconds_left,
