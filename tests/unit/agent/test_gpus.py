@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_workbench.agent.gpus import visible
+from gpu_workbench.agent.gpus import part, visible
 from gpu_workbench.core import events as e
 from gpu_workbench.core.model import Phase
 
@@ -135,3 +135,16 @@ async def test_eight_devices_once_a_second_cost_next_to_nothing(tmp_path: Path, 
 def _cpu(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize(
+    ("of", "parts"),
+    [
+        (1, ["abcdefgh"]),
+        (4, ["ab", "cd", "ef", "gh"]),
+        (3, ["ab", "cde", "fgh"]),
+        (16, ["", "a", "", "b", "", "c", "", "d", "", "e", "", "f", "", "g", "", "h"]),
+    ],
+)
+def test_every_device_of_a_node_is_one_ranks(of: int, parts: list[str]) -> None:
+    assert ["".join(part(list("abcdefgh"), number, of)) for number in range(of)] == parts

@@ -31,6 +31,10 @@ def test_a_workload_without_a_gang_is_rank_0_of_one_and_told_nothing() -> None:
     assert place.payload_environment({}) == {}
 
 
+def test_a_pod_that_is_no_part_of_an_indexed_job_is_the_first() -> None:
+    assert Place(form(node_env="INDEX"), {}).rank == 0
+
+
 def test_the_first_agent_of_a_pod_starts_those_of_its_node() -> None:
     place = Place(POD, {"INDEX": "1"})
     assert (place.rank, place.node, place.local_rank, place.world_size) == (4, 1, 0, 8)

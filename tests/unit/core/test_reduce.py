@@ -441,3 +441,18 @@ def test_a_rank_that_is_lost_says_so_and_the_gang_goes_on_saying_what_its_head_s
     failure = Failure(Cause.LOST, "Rank 1 is gone", rank=1)
     found = gang((0, UP), (1, UP), (1, e.RankEnded(Phase.LOST, failure)))
     assert (found.phase, found.ranks[1].phase, found.failure) == (Phase.RUNNING, Phase.LOST, failure)
+
+
+def test_a_detached_run_that_was_told_to_end_with_its_pod_waits_to_be_begun_again() -> None:
+    told = e.RunEnded("r", Phase.STOPPED, Failure(Cause.STOPPED, "it was told to end from outside (SIGTERM)"))
+    failed = e.RunEnded("r", Phase.FAILED, Failure(Cause.USER_ERROR, "KeyError: 1"))
+    for event, phase in ((told, Phase.QUEUED), (None, Phase.QUEUED), (failed, Phase.FAILED)):
+        begun = [e.AgentStarted(Kind.JOB, "1", "now"), UP, e.RunQueued("r"), e.RunStarted("r")]
+        first = [*begun, event] if event else begun
+        lives = [("a", first), ("b", begun[:1])]
+        found = read(
+            Entry(rank=0, epoch=epoch, n=n, t=n / 4, event=one)
+            for epoch, events in lives
+            for n, one in enumerate(events, start=1)
+        )
+        assert found.runs["r"].phase is phase

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gpu_workbench.agent.gang import Gang, Part
 from gpu_workbench.agent.journal import Journal
+from gpu_workbench.agent.member import Member
 from gpu_workbench.agent.runs import Run
 from gpu_workbench.core import events as e
-from gpu_workbench.core.model import Cause, Failure, Phase
+from gpu_workbench.core.gang import follows_another
+from gpu_workbench.core.model import Cause, Failure, Phase, Receipt
 from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import Json, JsonObject
 from gpu_workbench.transport.server import HttpError
@@ -45,15 +47,40 @@ class Conductor:
         """This rank's part is over: wait for what else there is of the run. Returns how the run ended."""
         return phase, failure
 
+    def again(self) -> str:
+        """Why the run that was settled last is to begin again; empty where it is over."""
+        return ""
+
+    @property
+    def is_again(self) -> bool:
+        """Whether :meth:`again` would give a reason."""
+        return False
+
+    def leave(self) -> None:
+        """This rank is to end: whatever is waited for is not coming."""
+
+    def receipts(self) -> Sequence[Receipt]:
+        """What other ranks used for the run that was settled last."""
+        return ()
+
     def restarted(self) -> None:
         """This rank's process was started anew."""
 
 
 class Follower(Conductor):
-    """Of a rank in a detached run: all begin together, when the head says so."""
+    """Of a rank in a detached run: it begins, ends and begins again when the head says so.
 
-    def __init__(self) -> None:
+    Args:
+        member: The tie to the head.
+        receipt: What this rank has used for the run so far.
+    """
+
+    def __init__(self, member: Member, *, receipt: Callable[[], Receipt | None]) -> None:
+        self._member = member
+        self._receipt = receipt
         self._go = asyncio.Event()
+        self._verdict = asyncio.Event()
+        self._again = ""
 
     async def ready(self) -> Failure | None:
         """Wait for the head's word."""
@@ -61,8 +88,42 @@ class Follower(Conductor):
         return None
 
     def go(self) -> None:
-        """The head has said it."""
+        """The head has said that it begins."""
+        self._member.busy()
+        self._verdict.clear()
         self._go.set()
+
+    async def settle(self, phase: Phase, failure: Failure | None) -> tuple[Phase, Failure | None]:
+        """Say that this rank's part is over, and wait for the others'."""
+        self._member.part_over(phase, failure, self._receipt())
+        await self._verdict.wait()
+        return phase, failure
+
+    def over(self) -> None:
+        """The head has said that the run is over."""
+        self._verdict.set()
+
+    def restart(self, reason: str) -> None:
+        """The head has said that it is to begin again."""
+        if self._go.is_set():
+            self._go.clear()
+            self._again = reason
+            self._verdict.set()
+
+    def again(self) -> str:
+        """The reason that the head has given."""
+        again, self._again = self._again, ""
+        return again
+
+    @property
+    def is_again(self) -> bool:
+        """Whether it has given one."""
+        return bool(self._again)
+
+    def leave(self) -> None:
+        """The head will not be heard any more."""
+        self._again = ""
+        self._verdict.set()
 
 
 class Leader(Conductor):
@@ -79,6 +140,8 @@ class Leader(Conductor):
         self._journal = journal
         self._detached = detached
         self._held: e.OutputWritten | None = None
+        self._receipts: Sequence[Receipt] = ()
+        self._again = self._begun = ""
         self._watching: asyncio.Task[None] | None = None
         self._part: Part | None = None
         self.interrupt_all: Callable[[str, int], object] = _nobody
@@ -86,21 +149,25 @@ class Leader(Conductor):
 
     async def ready(self) -> Failure | None:
         """Wait until every rank is ready to take a run, or one will never be."""
-        await self._gang.complete()
+        await self._gang.complete(self._begun)
+        if (former := self._gang.take_former()) is not None:  # the others have run it with another head
+            self._journal.append(e.PayloadRestarted(former + 1, "rank 0 was lost and started again"))
+            self._journal.append(e.RankStarted())
         return self._gang.lost
 
     def begin(self, run: Run) -> Failure | None:
         """A run begins."""
+        self._receipts = ()
         if (lost := self._gang.lost) is not None:
             after = "" if self._detached else "; stop the session with %gpu stop, and run the cell again"
             return Failure(lost.cause, f"{lost.what}{after}", rank=lost.rank)
         self._held = None
-        self._part = self._gang.begin(run.spec, ordered=not self._detached)
 
         def interrupt(grade: int) -> None:
             with contextlib.suppress(HttpError):
                 self.interrupt_all(run.id, grade)
 
+        self._part = self._gang.begin(run.spec, ordered=not self._detached, disrupted=lambda: interrupt(2))
         self._watching = asyncio.create_task(self._gang.fail_together(self._part, interrupt))
         return None
 
@@ -126,10 +193,15 @@ class Leader(Conductor):
             return phase, failure
         part.ended(0, phase, failure)
         await part.until()
-        self._part = None
+        self._part, self._receipts = None, part.receipts
         if self._watching is not None:
             self._watching.cancel()
+        if part.failures and not part.disrupted and all(map(follows_another, part.failures)):
+            await self._gang.suspect(part)
+        self._again = self._begun = part.disrupted
         phase, failure = self._gang.verdict(phase, failure)
+        if self._again:
+            return phase, failure
         self._show_error(part.run, failure)
         return phase, failure
 
@@ -146,9 +218,29 @@ class Leader(Conductor):
             content: JsonObject = {"ename": name, "evalue": value, "traceback": lines}
             self._journal.append(e.OutputWritten(run, "error", content))
 
+    def again(self) -> str:
+        """How the run was disrupted, where that happened to a detached one: it begins again with all ranks."""
+        again, self._again = self._again, ""
+        return again
+
+    @property
+    def is_again(self) -> bool:
+        """Whether that happened."""
+        return bool(self._again)
+
+    def leave(self) -> None:
+        """Nobody is waited for any more."""
+        if self._part is not None:
+            self._part.close()
+
+    def receipts(self) -> Sequence[Receipt]:
+        """Those that were reported."""
+        return self._receipts
+
     def restarted(self) -> None:
         """All others are started anew as well, so that no two know different things."""
-        self._gang.restart()
+        if not self._detached:  # where they begin again anyway
+            self._gang.restart()
 
 
 def _nobody(run_id: str, grade: int) -> None:

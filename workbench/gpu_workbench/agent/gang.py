@@ -16,15 +16,21 @@ from gpu_workbench.agent.journal import Journal
 from gpu_workbench.agent.member import LOST, client_of
 from gpu_workbench.core import events as e
 from gpu_workbench.core.agent_config import AgentConfig
-from gpu_workbench.core.gang import first_failure
-from gpu_workbench.core.model import Cause, Failure, Phase
+from gpu_workbench.core.gang import first_failure, follows_another
+from gpu_workbench.core.model import Cause, Failure, Kind, Phase, Receipt
 from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import Json, JsonObject, encode
 from gpu_workbench.transport.client import Client
-from gpu_workbench.transport.websocket import PING_INTERVAL, WebSocket
+from gpu_workbench.transport.websocket import WebSocket
 
 GRACE = 3.0
 """Seconds that the other ranks are given to end by themselves when one has failed; then to heed an interrupt."""
+
+SUSPICION = 45.0
+"""Seconds for a rank to be missed of which others say that it is gone."""
+
+PING = 5.0
+"""Seconds between two signs of life; after three without one a connection is gone."""
 
 FAREWELL = 10.0
 """Seconds that the other ranks are given to end when the head does."""
@@ -46,6 +52,7 @@ class Peer:
         self.orders: asyncio.Queue[bytes] = asyncio.Queue()
         self.ready = False
         self.ended = False
+        self.asked_to_end = False
         self.losing: asyncio.TimerHandle | None = None
 
     def order(self, form: JsonObject) -> None:
@@ -66,7 +73,16 @@ class Part:
         self.open = set(ranks)
         self.failures: list[Failure] = []
         self.stopped: Failure | None = None
+        self.receipts: list[Receipt] = []
+        """What other ranks used for it."""
         self.news = asyncio.Event()
+        self.disrupted = ""
+        """Why it is to begin again with all ranks; empty where it is not."""
+
+    def close(self) -> None:
+        """No rank is waited for any more."""
+        self.open.clear()
+        self.news.set()
 
     def ended(self, rank: int, phase: Phase, failure: Failure | None) -> None:
         """A rank's part is over."""
@@ -115,6 +131,11 @@ class Gang:
         self._up: set[int] = set()
         self._restarting: set[int] = set()
         self._changed = asyncio.Event()
+        self._found = asyncio.Event()
+        self._former: int | None = None
+        self._disrupted: Callable[[], None] = lambda: None
+        self._replaced = config.kind is Kind.JOB and bool(config.gang.node_env)
+        self.generation = 0
         self.part: Part | None = None
         self.lost: Failure | None = None
         """Why it will never be complete again; ``None`` while it may be."""
@@ -133,11 +154,33 @@ class Gang:
         peer = self._peers.get(rank)
         return peer is not None and peer.ready and rank not in self._restarting
 
-    async def complete(self) -> None:
-        """Wait until every rank is ready, or one is lost for good."""
+    async def complete(self, disrupted: str = "") -> None:
+        """Wait until every rank is ready, or one is lost for good.
+
+        Args:
+            disrupted: How one was lost in whose place another has to come in time; empty where all come for the first time.
+        """
+        limit = self._config.gang.start_limit
+        loop = asyncio.get_running_loop()
+        end = loop.time() + limit
         while self.missing and self.lost is None:
             self._changed.clear()
-            await self._changed.wait()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(
+                    self._changed.wait(), max(0.0, end - loop.time()) if disrupted else None
+                )
+            if disrupted and loop.time() >= end and self.missing:
+                what = (
+                    f"{disrupted[:1].upper()}{disrupted[1:]}, and none came in its place within {limit:.0f} s"
+                )
+                self.lost = Failure(Cause.LOST, what, rank=self.missing[0])
+
+    def take_former(self) -> int | None:
+        """The generation that the others have run with another head, once; ``None`` where there was none."""
+        former, self._former = self._former, None
+        if former is not None:
+            self.generation = former + 1
+        return former
 
     def leaders(self) -> list[Peer]:
         """The first rank of every node but the head's own."""
@@ -187,15 +230,21 @@ class Gang:
         if known is not None and known.losing is not None:
             known.losing.cancel()
         if known is None or known.epoch != epoch:
+            former = form.get("generation")
+            if known is None and isinstance(former, int) and former >= 0:
+                self._former = max(former, self._former or 0)
             if known is not None:
                 known.client.close()
                 self._up.discard(rank)
-                if self.part is not None and rank in self.part.open:
+                if self._replaced:
+                    self._disrupt(known, f"rank {rank} was replaced")
+                elif self.part is not None and rank in self.part.open:
                     self._part_lost(rank, f"The agent of rank {rank} was started again")
             known = self._peers[rank] = Peer(
                 rank, epoch=epoch, client=client_of(self._config, address=address)
             )
         known.losing = None
+        known.order({"order": "hello", "epoch": self._journal.epoch})
         return known
 
     def _heard(self, peer: Peer, line: bytes) -> None:
@@ -209,6 +258,10 @@ class Gang:
         if entry is None:
             return
         event = entry.event
+        if isinstance(event, e.StopBegan):  # its own, and nobody else's
+            if self._replaced and not peer.asked_to_end:
+                self._disrupt(peer, f"rank {peer.rank} was told to end")
+            return
         self._journal.append(event, rank=peer.rank)
         if isinstance(event, e.RankStarted):
             again = peer.rank in self._up and peer.rank not in self._restarting
@@ -219,16 +272,39 @@ class Gang:
             part = self.part
             if part is not None and event.run == part.run and event.phase.ended:
                 part.ended(peer.rank, event.phase, event.failure)
+                part.receipts += [event.receipt] if event.receipt is not None else []
         elif isinstance(event, e.RankEnded):
             peer.ended = True
+            if event.phase is Phase.STOPPED and self._replaced and not peer.asked_to_end:
+                return self._disrupt(peer, f"rank {peer.rank} was told to end")
             reason = event.failure.what if event.failure else "it was stopped"
             self._lose(peer, f"Rank {peer.rank} has ended: {reason}")
 
     def _gone(self, peer: Peer) -> None:
         loop = asyncio.get_running_loop()
         if self._peers.get(peer.rank) is peer and not peer.ended:
-            what = f"Rank {peer.rank} is gone: its agent has not been heard for {LOST:.0f} s"
-            peer.losing = loop.call_later(LOST, self._lose, peer, what)
+            peer.losing = loop.call_later(LOST, self._miss, peer)
+
+    def _miss(self, peer: Peer) -> None:
+        """A rank was not heard for too long."""
+        if self._replaced:
+            self._disrupt(peer, f"rank {peer.rank} is gone")
+        else:
+            self._lose(peer, f"Rank {peer.rank} is gone: its agent has not been heard for {LOST:.0f} s")
+
+    def _disrupt(self, peer: Peer, reason: str) -> None:
+        """A rank of a detached run is being replaced: the run begins again when all are there."""
+        peer.ready = False
+        self._changed.set()
+        part = self.part
+        if part is not None and all(map(follows_another, part.failures)) and not part.disrupted:
+            part.disrupted = reason
+            executes = 0 in part.open
+            part.close()
+            if executes:
+                part.open.add(0)
+                self._disrupted()
+            self._found.set()
 
     def _lose(self, peer: Peer, what: str) -> None:
         peer.ready = False
@@ -244,10 +320,24 @@ class Gang:
         assert self.part is not None
         self.part.ended(rank, Phase.LOST, Failure(Cause.LOST, what, rank=rank))
 
+    async def suspect(self, part: Part) -> None:
+        """All failures say that another rank is gone: wait for that one to be missed."""
+        if self._replaced:
+            self._found.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._found.wait(), SUSPICION)
+
     # a run
 
-    def begin(self, spec: RunSpec, *, ordered: bool) -> Part:
-        """A run begins: with an order to the others, unless they have it already."""
+    def begin(self, spec: RunSpec, *, ordered: bool, disrupted: Callable[[], None]) -> Part:
+        """A run begins.
+
+        Args:
+            spec: Which.
+            ordered: The others are told what it is; they know it already where it is detached.
+            disrupted: Ends the head's own part of it, to begin again.
+        """
+        self._disrupted = disrupted
         ranks = frozenset(spec.ranks) or frozenset(range(self.world_size))
         self.part = Part(spec.id, ranks | {0})
         if ordered:
@@ -255,7 +345,7 @@ class Gang:
             for rank in sorted(ranks - {0}):
                 self.order({"order": "run", "spec": form, "shown": rank == min(ranks)}, ranks={rank})
         else:
-            self.order({"order": "go"})
+            self.order({"order": "go", "generation": self.generation})
         return self.part
 
     async def fail_together(self, part: Part, interrupt: Callable[[int], None]) -> None:
@@ -288,6 +378,12 @@ class Gang:
         """
         part, self.part = self.part, None
         assert part is not None
+        if part.disrupted:
+            self.generation += 1
+            self._restarting |= set(self._peers)
+            self.order({"order": "again", "reason": part.disrupted})
+            return Phase.STOPPED, None
+        self.order({"order": "over"})
         if part.failures:
             return Phase.FAILED, first_failure(part.failures)
         if part.stopped is not None and phase is Phase.SUCCEEDED:
@@ -303,6 +399,8 @@ class Gang:
 
     async def end(self, reason: str) -> None:
         """Have all others end, and wait until they have."""
+        for peer in self._peers.values():
+            peer.asked_to_end = True
         self.order({"order": "stop", "reason": reason})
         end = asyncio.get_running_loop().time() + FAREWELL
         while asyncio.get_running_loop().time() < end:
@@ -324,6 +422,7 @@ async def _send(socket: WebSocket, orders: asyncio.Queue[bytes]) -> None:
 async def _ping(socket: WebSocket) -> None:
     loop = asyncio.get_running_loop()
     with contextlib.suppress(ConnectionError):
-        while loop.time() - socket.last_heard < 3 * PING_INTERVAL:
-            await asyncio.sleep(PING_INTERVAL)
+        while loop.time() - socket.last_heard < 3 * PING:
+            await asyncio.sleep(PING)
             await socket.ping()
+        await socket.close()

@@ -78,7 +78,7 @@ class GpuSampler:
         """Find the devices and begin to sample them, if there are any. A driver may take seconds."""
         try:
             self._nvml = load_nvml()
-            self._handles = _part(self._visible(), *self._share)
+            self._handles = part(self._visible(), *self._share)
             self.devices = tuple(self._device(index) for index in range(len(self._handles)))
         except Exception as error:
             self.missing = str(error) or type(error).__name__
@@ -157,12 +157,9 @@ class GpuSampler:
             return None, str(error) or type(error).__name__
 
 
-def _part(handles: list[Any], number: int, of: int) -> list[Any]:
-    """A rank's part of its node's devices: as many as any other's, or the one that it shares where there are too few."""
-    if not handles or len(handles) < of:
-        return handles and [handles[number % len(handles)]]
-    each = len(handles) // of
-    return handles[number * each : (number + 1) * each]
+def part(handles: list[Any], number: int, of: int) -> list[Any]:
+    """A rank's part of its node's devices: each is counted by one rank, and by none twice where they are too few."""
+    return handles[number * len(handles) // of : (number + 1) * len(handles) // of]
 
 
 def visible(environment: Mapping[str, str], *, uuids: Sequence[str]) -> list[int | str] | None:

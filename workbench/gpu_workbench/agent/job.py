@@ -12,6 +12,7 @@ from gpu_workbench.agent.files import Mirror
 from gpu_workbench.agent.journal import Journal
 from gpu_workbench.agent.payload import Payload
 from gpu_workbench.agent.results import Results
+from gpu_workbench.agent.session import Session
 from gpu_workbench.core import events as e
 from gpu_workbench.core.errors import ForgedValue, ProtocolError, WorkbenchError
 from gpu_workbench.core.model import Cause, Failure, Phase
@@ -106,6 +107,8 @@ class Job:
         self._payload = payload
         self._journal = journal
         self._mirror = mirror
+        if isinstance(payload, Session):
+            payload.reload = self._load
         self.results = results
         self.run = sealed.run.id
         self.ended: asyncio.Future[e.RunEnded] = asyncio.get_running_loop().create_future()
@@ -129,11 +132,15 @@ class Job:
         """
         await asyncio.to_thread(self._lay_out)
         await self._payload.start()
+        await self._load()
+        self._payload.submit(self._sealed.run)
+
+    async def _load(self) -> None:
+        """Hand the payload what the run is given."""
         if self._sealed.modules_reload:
             await self._payload.ask(op="reload", modules=list(self._sealed.modules_reload))
         for value in self._sealed.values:
             await self._hand_over(value)
-        self._payload.submit(self._sealed.run)
 
     def _lay_out(self) -> None:
         manifest: JsonObject = {"files": encode(dict(self._sealed.files)), "remove": []}

@@ -20,7 +20,7 @@ from gpu_workbench.agent.journal import Journal
 from gpu_workbench.core import events as e
 from gpu_workbench.core.agent_config import AgentConfig
 from gpu_workbench.core.errors import ProtocolError, Unreachable
-from gpu_workbench.core.model import Phase
+from gpu_workbench.core.model import Failure, Kind, Phase, Receipt
 from gpu_workbench.core.reduce import last_line
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.transport.client import Client
@@ -33,7 +33,7 @@ LOST = 20.0
 AGAIN = 0.2
 """Seconds between two attempts to reach the head; up to ten times as many while it is not there for longer."""
 
-_AT_ONCE = (e.AgentStarted, e.RankStarted, e.RankEnded)
+_AT_ONCE = (e.AgentStarted, e.RankStarted, e.RankEnded, e.StopBegan)
 
 
 def client_of(
@@ -124,8 +124,12 @@ class Member:
         self._journal = journal
         self._ordered = ordered
         self._lost = lost
+        replaced = config.kind is Kind.JOB and bool(config.gang.node_env)
+        self._patience = config.gang.start_limit if replaced else LOST
         self._interval = min(5.0, max(1.0, config.gang.world_size / 16))
         self._address = config.listen.socket
+        self.generation = -1
+        """Of the run that it has taken part in, as the head has told; -1 before that."""
         self._ready = False
         self._outbox: asyncio.Queue[bytes] | None = None
         self._standing: dict[type, e.Event] = {}
@@ -141,6 +145,17 @@ class Member:
         """Its payload can take a run."""
         self._ready = True
         self._put({"ready": True})
+
+    def busy(self) -> None:
+        """It has begun to execute a run."""
+        self._ready = False
+
+    def part_over(self, phase: Phase, failure: Failure | None, receipt: Receipt | None) -> None:
+        """This rank's part of the run is over, though the run may not be."""
+        if self._report is not None:
+            failure = failure and replace(failure, rank=self._rank)
+            over = replace(self._report, phase=phase, failure=failure, receipt=receipt)
+            self._reported(over, at_once=True)
 
     def show(self, run: str) -> None:
         """All output of that run is reported: no rank before this one executes it."""
@@ -159,7 +174,8 @@ class Member:
             return
         elif isinstance(event, e.RunEnded):
             failure = event.failure and replace(event.failure, rank=self._rank)
-            self._reported(replace(report, phase=event.phase, failure=failure), at_once=True)
+            over = replace(report, phase=event.phase, failure=failure, receipt=event.receipt)
+            self._reported(over, at_once=True)
         elif isinstance(event, e.OutputWritten):
             if event.run == self._shown and event.message != "error":  # the head shows errors
                 self._tell(event)
@@ -209,7 +225,7 @@ class Member:
                     pause = min(2 * pause, 10 * AGAIN)
                     continue
                 await self._speak(socket_)
-                since, pause, limit = loop.time(), AGAIN, LOST
+                since, pause, limit = loop.time(), AGAIN, self._patience
             self._lost(f"rank 0 cannot be reached: {why}" if why else "rank 0 is gone")
         finally:
             telling.cancel()
@@ -221,7 +237,13 @@ class Member:
     async def _speak(self, socket_: WebSocket) -> None:
         """Report and take orders until the connection is gone."""
         outbox = self._outbox = asyncio.Queue()
-        self._put({"rank": self._rank, "epoch": self._journal.epoch, "address": self._address})
+        greeting: JsonObject = {
+            "rank": self._rank,
+            "epoch": self._journal.epoch,
+            "address": self._address,
+            "generation": self.generation,
+        }
+        self._put(greeting)
         for event in list(self._standing.values()):
             self._tell(event)
         if self._ready:

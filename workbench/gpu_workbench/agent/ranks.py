@@ -38,7 +38,8 @@ class Place:
         told = environment.get(RANK, "")
         self.started = bool(told)
         """Whether another agent started this one."""
-        self.rank = int(told or 0) if told or self._here else int(environment[gang["node_env"]]) * self.procs
+        node = 0 if self._here else int(environment.get(gang["node_env"]) or 0)
+        self.rank = int(told) if told else node * self.procs
 
     @property
     def world_size(self) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from gpu_workbench.core.model import GpuDevice, GpuSample, Receipt
 
 
@@ -37,3 +40,24 @@ class Meter:
             peak_memory=self._peak,
             simulated=any(device.simulated for device in self._devices),
         )
+
+
+def together(own: Receipt, others: Sequence[Receipt]) -> Receipt:
+    """What all ranks of a run used: each held its devices until the run was over.
+
+    Args:
+        own: Of the rank whose clock counts.
+        others: Of the others, as far as they have told.
+    """
+    every = (own, *others)
+    gpus = sum(one.gpus for one in every)
+    measured = [(one.mean_utilisation, one.gpus) for one in every if one.mean_utilisation is not None]
+    weight = sum(count for _, count in measured)
+    return replace(
+        own,
+        gpus=gpus,
+        gpu_seconds=round(own.seconds * gpus, 3),
+        mean_utilisation=round(sum(mean * count for mean, count in measured) / weight, 1) if weight else None,
+        peak_memory=max((one.peak_memory for one in every if one.peak_memory is not None), default=None),
+        simulated=any(one.simulated for one in every),
+    )

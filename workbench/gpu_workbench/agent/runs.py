@@ -6,13 +6,13 @@ import asyncio
 import math
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from gpu_workbench.agent.journal import Journal
-from gpu_workbench.agent.receipts import Meter
+from gpu_workbench.agent.receipts import Meter, together
 from gpu_workbench.core import events as e
-from gpu_workbench.core.model import Cause, Failure, GpuDevice, GpuSample, Phase
+from gpu_workbench.core.model import Cause, Failure, GpuDevice, GpuSample, Phase, Receipt
 from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import Json, JsonObject
 from gpu_workbench.transport.server import HttpError
@@ -36,6 +36,8 @@ class Run:
     interrupted: bool = False
     restart: bool = False
     """Whether the process was killed to end it."""
+    restarts: int = 0
+    """How often it was begun again."""
     pressed: float = -math.inf
 
     @property
@@ -122,9 +124,22 @@ class Runs:
         run = self.current = self._waiting.popleft()
         self.latest = run.id
         now = self._clock()
-        self._meter = Meter(waited=now - run.queued_at, started=now, devices=self._devices())
+        if not run.restarts:  # what it used before counts
+            self._meter = Meter(waited=now - run.queued_at, started=now, devices=self._devices())
         self._journal.append(e.RunStarted(run=run.id))
         return run
+
+    def again(self, run: Run) -> None:
+        """The run that executes is to begin again, before any other."""
+        run.restarts += 1
+        run.interrupted = run.restart = False
+        self.current = None
+        self._waiting.appendleft(run)
+        self.wake()
+
+    def receipt(self) -> Receipt | None:
+        """What the run that executes has used so far; ``None`` where none does."""
+        return self._meter.receipt(now=self._clock()) if self._meter is not None else None
 
     async def news(self) -> None:
         """Wait until a run may wait, or something else wants to be looked at."""
@@ -162,11 +177,19 @@ class Runs:
         self._waiting.remove(run)
         self.end(run, Phase.STOPPED, Failure(Cause.INTERRUPTED, "It was interrupted before it started"))
 
-    def end(self, run: Run, phase: Phase, failure: Failure | None) -> None:
-        """A run is over."""
+    def end(self, run: Run, phase: Phase, failure: Failure | None, *, others: Sequence[Receipt] = ()) -> None:
+        """A run is over.
+
+        Args:
+            run: Which.
+            phase: How.
+            failure: Why, where it did not end well.
+            others: What other ranks used for it.
+        """
         receipt = None
         if run is self.current:
-            receipt = self._meter.receipt(now=self._clock()) if self._meter else None
+            own = self.receipt()
+            receipt = replace(together(own, others), restarts=run.restarts) if own else None
             self._meter = self.current = None
         self._over[run.id] = phase
         while len(self._over) > _REMEMBERED:

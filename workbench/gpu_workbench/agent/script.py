@@ -88,6 +88,7 @@ class Script(WithoutKernel):
             self.runs.end_all(phase, failure)
             return
         self._stopped = phase, failure
+        self._conductor.leave()
         if self._process is not None:
             self._process.signal(signal.SIGTERM)
         await asyncio.wait({self._work_task}, timeout=patience)
@@ -117,12 +118,21 @@ class Script(WithoutKernel):
         return {"was": "running"}
 
     async def _work(self) -> None:
-        await self._conductor.ready()
-        run = await self.runs.next()
-        failure = self._conductor.begin(run)
-        phase, failure = (Phase.FAILED, failure) if failure else await self._attempt(run)
-        phase, failure = await self._conductor.settle(phase, failure)
-        self.runs.end(run, phase, failure)
+        while True:
+            await self._conductor.ready()
+            run = await self.runs.next()
+            failure = self._conductor.begin(run)
+            phase, failure = (Phase.FAILED, failure) if failure else await self._attempt(run)
+            phase, failure = await self._conductor.settle(phase, failure)
+            reason = self._conductor.again()
+            if not reason or self._stopped is not None:
+                break
+            self.generation += 1
+            self._journal.append(e.PayloadRestarted(generation=self.generation, reason=reason))
+            self.runs.again(run)
+            if self._up is not None:
+                self._up()
+        self.runs.end(run, phase, failure, others=self._conductor.receipts())
 
     async def _attempt(self, run: Run) -> tuple[Phase, Failure | None]:
         try:

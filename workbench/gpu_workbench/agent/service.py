@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import platform
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -19,23 +19,23 @@ from typing import Any, TypeVar
 
 from gpu_workbench.__about__ import __version__
 from gpu_workbench.agent.audience import Audience
-from gpu_workbench.agent.children import Child, Children
+from gpu_workbench.agent.children import Children
 from gpu_workbench.agent.copies import Copies
 from gpu_workbench.agent.echo import Echo
 from gpu_workbench.agent.endings import Ended, Ending, Outcome
-from gpu_workbench.agent.environment import payload_environment
 from gpu_workbench.agent.exits import describe_death, exit_code, no_scheduler, not_started
 from gpu_workbench.agent.files import Mirror
 from gpu_workbench.agent.gang import Gang
 from gpu_workbench.agent.gpus import GpuSampler
-from gpu_workbench.agent.indask.launch import scheduler_environment
 from gpu_workbench.agent.job import Job, SealBroken, broken, open_seal
 from gpu_workbench.agent.journal import Journal
 from gpu_workbench.agent.keeping import Keeping
-from gpu_workbench.agent.kernel import Kernel, KernelDied
-from gpu_workbench.agent.launch import LaunchedKernel, LaunchedScheduler, payload_folder
+from gpu_workbench.agent.kernel import KernelDied
+from gpu_workbench.agent.launch import LaunchedKernel, LaunchedScheduler
 from gpu_workbench.agent.limits import Limits
+from gpu_workbench.agent.others import Others
 from gpu_workbench.agent.payload import Payload
+from gpu_workbench.agent.payloads import Payloads
 from gpu_workbench.agent.ranks import Place
 from gpu_workbench.agent.remote import StoreUnusable
 from gpu_workbench.agent.results import Results
@@ -61,9 +61,6 @@ JOB_PATIENCE = 20.0
 
 HEARD_PATIENCE = 5.0
 """Seconds that an agent whose payload did not come up waits for somebody to hear why."""
-
-OTHERS_PATIENCE = 5.0
-"""Seconds that the agents of other ranks on this machine are given to end."""
 
 T = TypeVar("T")
 
@@ -92,7 +89,6 @@ class Service:
         self.rank = place.rank
         self._place = place
         self._born = time.monotonic()
-        self._command = command
         self._loop = asyncio.get_running_loop()
         state = Path(config.state_dir)
         self.journal = Journal(
@@ -103,9 +99,7 @@ class Service:
             limit=config.journal_limit,
         )
         self.children = Children()
-        self._others = {
-            rank: self.children.take(process) for rank, process in zip(place.others, others, strict=True)
-        }
+        self.others = Others(place, others, children=self.children)
         share = (place.local_rank, place.procs)
         self.sampler = GpuSampler(self._sampled_in_thread, environment=os.environ, share=share)
         self.mirror = Mirror(Path(config.project_dir or config.work_dir), state / "files")
@@ -116,12 +110,26 @@ class Service:
         """Why a signal to end comes, where that is known before; empty where it is not."""
         self.job: Job | None = None
         self.dask: Wrapped | None = None
-        self._kernel = launched if isinstance(launched, LaunchedKernel) else None
-        self._scheduler = launched if isinstance(launched, LaunchedScheduler) else None
-        self._payload_dir = launched.folder if launched else payload_folder(state)
+        self._payloads = Payloads(
+            config,
+            command=command,
+            place=place,
+            journal=self.journal,
+            runs=self.runs,
+            children=self.children,
+            clock=self.clock,
+            launched=launched,
+        )
         self._keeping = Keeping(config, self.journal, writes=place.rank == 0)
         self._generation = 0
-        self._tie = Tie(config, place=place, journal=self.journal, mirror=self.mirror, stop=self.stop)
+        self._tie = Tie(
+            config,
+            place=place,
+            journal=self.journal,
+            mirror=self.mirror,
+            stop=self.stop,
+            receipt=self.runs.receipt,
+        )
         self.payload: Payload = self._tie.bind(self._session())
         if config.echo:
             self.journal.listen(Echo().entry)
@@ -150,57 +158,17 @@ class Service:
     # the payload
 
     def _session(self, keep: Keep | None = None) -> Session:
-        return Session(
-            make_kernel=self._make_kernel,
-            journal=self.journal,
-            runs=self.runs,
+        return self._payloads.session(
             generation=self._generation,
+            conductor=self._tie.conductor,
+            up=self._tie.up,
             keep=keep,
             lost=None if keep else self._lost,
-            conductor=self._tie.conductor,
-            up=self._tie.up,
         )
-
-    def _make_kernel(self) -> Kernel:
-        launched, self._kernel = self._kernel, None
-        return Kernel(
-            command=self._command,
-            folder=self._payload_dir,
-            work_dir=Path(self.config.work_dir),
-            env=self._payload_environment(),
-            children=self.children,
-            launched=launched,
-        )
-
-    def _payload_environment(self) -> dict[str, str]:
-        state = Path(self.config.state_dir)
-        return payload_environment(workload=self.config.workload, state=state, place=self._place)
 
     def _script(self, argv: tuple[str, ...]) -> Script:
-        return Script(
-            command=[*self._command, "become", self._command[0], *argv],
-            work_dir=Path(self.config.work_dir),
-            env=self._payload_environment(),
-            journal=self.journal,
-            runs=self.runs,
-            children=self.children,
-            generation=self._generation,
-            conductor=self._tie.conductor,
-            up=self._tie.up,
-        )
-
-    def _wrapped(self) -> Wrapped:
-        env = self._payload_environment()
-        return Wrapped(
-            command=[*self._command, "become", self._command[0], *self.config.wrapped],
-            folder=self._payload_dir,
-            work_dir=Path(self.config.work_dir),
-            env=scheduler_environment(state=Path(self.config.state_dir), environment=env),
-            journal=self.journal,
-            runs=self.runs,
-            children=self.children,
-            clock=self.clock,
-            launched=self._scheduler,
+        return self._payloads.script(
+            argv, generation=self._generation, conductor=self._tie.conductor, up=self._tie.up
         )
 
     def _make_job(self, folder: Path, key: bytes) -> Job:
@@ -235,8 +203,13 @@ class Service:
         kinds = {Kind.JOB: self._run_job, Kind.STORE: self._run_store, Kind.DASK: self._run_dask}
         unusable = await self._open_store() if self.config.kind is Kind.JOB else None
         self._announce()
-        watching = [self._watch_other(rank, other) for rank, other in self._others.items()]
-        works = (self._watch_limits(), self._keeping.follow(), self._tie.run(), *watching)
+        lost = functools.partial(self.stop, cause=Cause.LOST)
+        works = (
+            self._watch_limits(),
+            self._keeping.follow(),
+            self._tie.run(),
+            self.others.watch(lost),
+        )
         tasks = [asyncio.create_task(work) for work in works]
         try:
             if unusable is not None:
@@ -299,7 +272,7 @@ class Service:
         return await self._end(ending, Phase.STOPPED, patience=SESSION_PATIENCE)
 
     async def _run_dask(self) -> Outcome:
-        self.payload = self.dask = dask = self._wrapped()
+        self.payload = self.dask = dask = self._payloads.wrapped()
         self.limits.what = "task"
         try:
             await self._unless_it_ends(dask.start())
@@ -360,6 +333,9 @@ class Service:
         self.phase = Phase.STOPPING
         failure = Failure(ending.cause, ending.reason)
         self.journal.append(e.StopBegan(reason=ending.reason, phase=phase))
+        if self.together is not None:  # a pod that is taken away comes again
+            replaced = self.config.kind is Kind.JOB and self.config.gang.node_env
+            self.together.others_stay = ending.told and bool(replaced)
         await self.payload.stop(phase, failure, patience=patience)
         if self.job is not None and not self.job.ended.done():  # it was not even queued
             self.journal.append(e.RunEnded(run=self.job.run, phase=phase, failure=failure))
@@ -415,26 +391,10 @@ class Service:
         """The kernel is gone for good."""
         self.stop(failure.what, cause=Cause.LOST)
 
-    async def _watch_other(self, rank: int, other: Child) -> None:
-        """The agent of another rank here is not to end before this one does."""
-        code = await self.children.wait(other)
-        how = describe_death(code, who="it").what if code < 0 else f"it ended with exit code {code}"
-        self.stop(f"the agent of rank {rank} is gone: {how}", cause=Cause.LOST)
-
-    async def end_others(self) -> None:
-        """The agents of other ranks that this one started are to be gone before it is."""
-        for other in self._others.values():
-            other.signal(signal.SIGTERM)
-        for other in self._others.values():
-            try:
-                await within(other.wait(), OTHERS_PATIENCE)
-            except asyncio.TimeoutError:
-                other.signal(signal.SIGKILL)
-
     def forget(self) -> None:
         """Let go of files and folders."""
         self.journal.close()
-        shutil.rmtree(self._payload_dir, ignore_errors=True)
+        shutil.rmtree(self._payloads.folder, ignore_errors=True)
 
     # limits and state
 

@@ -83,7 +83,7 @@ async def _serve(
         failure = Failure(Cause.NOT_STARTED, f"The agent itself failed: {type(error).__name__}: {error}")
         outcome = Outcome(Phase.FAILED, code=Exit.INTERNAL, failure=failure)
     write_record(config, outcome, seconds=service.clock())
-    await service.end_others()
+    await service.others.end()
     await server.close(patience=READERS_PATIENCE)
     service.forget()
     return int(outcome.code)
@@ -91,6 +91,7 @@ async def _serve(
 
 def _told_to_end(service: Service, number: signal.Signals) -> None:
     reason = service.told_to_end or f"it was told to end from outside ({number.name})"
+    service.others.signal(number)
     service.stop(reason, told=True)
 
 

@@ -75,6 +75,8 @@ class Session:
         self._watching: asyncio.Task[None] | None = None
         self._stopping = False
         self._executing = False
+        self.reload: Callable[[], Awaitable[None]] = _nothing
+        """Gives a new kernel what the run that begins again had been given."""
         self.names: dict[str, JsonObject] = {}
         self._sent: dict[str, dict[str, str]] = {}
         self._forgetting: asyncio.Task[None] | None = None
@@ -242,6 +244,9 @@ class Session:
                 continue
             async with self._one_at_a_time:
                 failure = await self._run(run)
+            if reason := self._conductor.again():
+                await self._begin_again(run, reason)
+                continue
             if run.restart:  # it was killed, and that is heard of a moment later
                 await self.kernel.died()
             if not self.kernel.alive:
@@ -267,8 +272,19 @@ class Session:
         if failure is not None:
             phase = Phase.STOPPED if failure.cause is Cause.INTERRUPTED else Phase.FAILED
         phase, failure = await self._conductor.settle(phase, failure)
-        self.runs.end(run, phase, failure)
+        if not self._conductor.is_again:
+            self.runs.end(run, phase, failure, others=self._conductor.receipts())
         return failure
+
+    async def _begin_again(self, run: Run, reason: str) -> None:
+        """A rank was lost: all begin the run again, from the values it was given."""
+        try:
+            await self._replace_kernel(reason)
+            await self.reload()
+        except (KernelDied, HttpError, OSError) as error:
+            self.runs.end(run, Phase.FAILED, Failure(Cause.NOT_STARTED, f"It could not begin again: {error}"))
+            return
+        self.runs.again(run)
 
     async def _unless_it_dies(self, work: Coroutine[None, None, T]) -> T:
         """The work's result. The calling task itself is interrupted by a death: another one would cost each cell more.
@@ -408,6 +424,10 @@ class Session:
         except KernelDied as death:
             self._lost(not_started(death.code, tail=death.tail))
             await asyncio.Event().wait()
+
+
+async def _nothing() -> None:
+    pass
 
 
 def _death(run: Run, death: KernelDied) -> Failure:

@@ -16,7 +16,7 @@ from gpu_workbench.agent.ranks import Place
 from gpu_workbench.agent.session import Session
 from gpu_workbench.agent.together import Together
 from gpu_workbench.core.agent_config import AgentConfig
-from gpu_workbench.core.model import Kind
+from gpu_workbench.core.model import Kind, Receipt
 from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import JsonObject, decode
 from gpu_workbench.transport.server import HttpError
@@ -31,6 +31,7 @@ class Tie:
         journal: Its events.
         mirror: The project's files here.
         stop: Begins to end this agent, with a reason.
+        receipt: What this rank has used for the run that executes.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class Tie:
         journal: Journal,
         mirror: Mirror,
         stop: Callable[[str], None],
+        receipt: Callable[[], Receipt | None],
     ) -> None:
         self._config = config
         self._mirror = mirror
         self._stop = stop
         self._own: Payload | None = None
+        self._head = ""
         self.gang: Gang | None = None
         self.conductor = Conductor()
         self._member: Member | None = None
@@ -56,11 +59,11 @@ class Tie:
             self.gang = Gang(config, journal=journal, restarted=self._restarted)
             self.conductor = Leader(self.gang, journal=journal, detached=detached)
         else:
-            if detached:
-                self.conductor = Follower()
             self._member = Member(
                 config, rank=place.rank, journal=journal, ordered=self._ordered, lost=self._lost
             )
+            if detached:
+                self.conductor = Follower(self._member, receipt=receipt)
 
     def bind(self, own: Payload) -> Payload:
         """The payload that is asked in place of this rank's own."""
@@ -95,8 +98,8 @@ class Tie:
             )
 
     def _restarted(self, rank: int) -> None:
-        """Another rank's process is a new one: so is this one's, and all others' with it."""
-        if isinstance(self._own, Session):
+        """Another rank's process is a new one: so is this one's in a session, and all others' with it."""
+        if isinstance(self._own, Session) and self._config.kind is Kind.SESSION:
             self._own.restart()
 
     def _ordered(self, order: JsonObject) -> None:
@@ -108,14 +111,36 @@ class Tie:
                 if order.get("shown") and self._member is not None:
                     self._member.show(str(spec.get("id")))
                 own.submit(decode(RunSpec, spec))
-            elif what == "go" and isinstance(self.conductor, Follower):
-                self.conductor.go()
+            elif isinstance(self.conductor, Follower) and what in ("hello", "go", "over", "again"):
+                self._told(self.conductor, order)
             elif what == "interrupt":
                 own.interrupt(run, grade=2 if order.get("grade") == 2 else 1)
             elif what == "restart" and isinstance(own, Session):
                 own.restart()
             elif what == "stop":
                 self._stop(str(order.get("reason")))
+
+    def _told(self, follower: Follower, order: JsonObject) -> None:
+        """The head speaks of the one run there is; another head than before has it begin again."""
+        assert self._member is not None
+        what, head, generation = order["order"], str(order.get("epoch", "")), order.get("generation")
+        if what == "go":
+            self._member.generation = generation if isinstance(generation, int) else 0
+            follower.go()
+        elif what == "over":
+            follower.over()
+        elif what == "again":
+            self._begin_again(follower, str(order.get("reason")))
+        else:
+            if self._head not in ("", head):
+                self._begin_again(follower, "rank 0 was lost and started again")
+            self._head = head
+
+    def _begin_again(self, follower: Follower, reason: str) -> None:
+        follower.restart(reason)
+        current = self._own.runs.current if self._own is not None else None
+        if current is not None and self._own is not None:
+            self._own.interrupt(current.id, grade=2)
 
     def _lost(self, reason: str) -> None:
         self._stop(reason)

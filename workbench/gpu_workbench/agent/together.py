@@ -44,6 +44,8 @@ class Together:
         self.runs = own.runs
         self._gang = gang
         self._mirror = mirror
+        self.others_stay = False
+        """Whether the others are left to another head, which comes in this one's place."""
 
     @property
     def generation(self) -> int:
@@ -65,7 +67,9 @@ class Together:
         await self.own.start()
 
     async def stop(self, phase: Phase, failure: Failure, *, patience: float) -> None:
-        """End them all."""
+        """End them all, unless the others stay."""
+        if self.others_stay:
+            return await self.own.stop(phase, failure, patience=patience)
         ending = asyncio.create_task(self._gang.end(failure.what))
         await self.own.stop(phase, failure, patience=patience)
         await ending

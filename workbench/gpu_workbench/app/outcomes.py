@@ -59,7 +59,7 @@ def outcome_of(subscription: Subscription) -> Outcome | None:
     """How the run of a job ended, or a session; ``None`` while it has not."""
     workload = subscription.workload
     run = workload.runs.get(subscription.last_run or "")
-    if run is not None and run.phase.ended:
+    if run is not None and run.phase.ended and not subscription.comes_again:
         return Outcome(run.phase, run.failure, run.failure.what if run.failure else "")
     if not subscription.phase.ended:
         return None

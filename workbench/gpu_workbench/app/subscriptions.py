@@ -21,6 +21,7 @@ from gpu_workbench.core.explain import explain
 from gpu_workbench.core.explain.ranks import ranks_awaited
 from gpu_workbench.core.facts import Explanation, Facts
 from gpu_workbench.core.model import Kind, Phase, RunState, Workload
+from gpu_workbench.core.objects import at, condition
 from gpu_workbench.core.reduce import reduce
 from gpu_workbench.core.spec import Handle
 from gpu_workbench.transport.timing import within
@@ -142,8 +143,18 @@ class Subscription:
         if self.facts is not None and self.over:
             return self.facts.phase if self.facts.phase.ended else Phase.LOST
         if self._cursor.n:
-            return self.workload.phase
+            return Phase.STARTING if self.comes_again else self.workload.phase
         return self.facts.phase if self.facts is not None else Phase.PENDING
+
+    @property
+    def comes_again(self) -> bool:
+        """Whether a detached run was only told to end with its pod, and another pod takes that one's place."""
+        job = self.facts.job if self.facts is not None else None
+        told = self.workload.phase in (Phase.STOPPING, Phase.STOPPED)
+        if job is None or not told or self.handle.spec.kind is not Kind.JOB:
+            return False
+        over = condition(job, "Complete") or condition(job, "Failed")
+        return not over and at(job, "metadata", "deletionTimestamp") is None
 
     @property
     def over(self) -> bool:

@@ -71,6 +71,7 @@ class RankReported:
     line: str = ""
     progress: Progress | None = None
     failure: Failure | None = None
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True)

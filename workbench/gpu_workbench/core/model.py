@@ -185,6 +185,7 @@ class Receipt:
         mean_utilisation: Per cent over all devices.
         peak_memory: Bytes, of the fullest device.
         simulated: Whether the devices were doubles.
+        restarts: How often its processes were started again because a rank was lost.
     """
 
     seconds: float
@@ -194,6 +195,7 @@ class Receipt:
     mean_utilisation: float | None = None
     peak_memory: int | None = None
     simulated: bool = False
+    restarts: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from gpu_workbench.core.model import (
     DaskState,
     Failure,
     GpuState,
+    Kind,
     Limit,
     Phase,
     RankState,
@@ -122,11 +123,24 @@ def _forget_state(workload: Workload) -> Workload:
 
 def _lose_life(workload: Workload) -> Workload:
     """The head's agent was started again: what its former life held in memory is gone, its clock too."""
-    runs = {run.id: run if run.phase.ended else _lost(run) for run in workload.runs.values()}
+    former = _waits_again if workload.kind is Kind.JOB else _lost
+    runs = {run.id: former(run) for run in workload.runs.values()}
     return replace(_forget_state(workload), runs=runs, limit=None, dask=None, dask_past=())
 
 
+def _waits_again(run: RunState) -> RunState:
+    """A detached run is begun again by the next life, unless it came to an end of its own."""
+    told = run.phase is Phase.STOPPED and run.failure is not None and run.failure.cause is Cause.STOPPED
+    if run.phase.ended and not told:
+        return run
+    return replace(
+        run, phase=Phase.QUEUED, ended_at=None, failure=None, receipt=None, waiting_for_input=False
+    )
+
+
 def _lost(run: RunState) -> RunState:
+    if run.phase.ended:
+        return run
     failure = Failure(Cause.LOST, "The agent was started again before this run had ended")
     return replace(run, phase=Phase.LOST, place=0, ahead=(), waiting_for_input=False, failure=failure)
 
