@@ -130,6 +130,7 @@ export interface Receipt {
   readonly mean_utilisation?: number | null;
   readonly peak_memory?: number | null;
   readonly simulated?: boolean;
+  readonly restarts?: number;
 }
 
 /** Utilisation and memory over the last ``seconds``, on axes from 0 to 100 per cent. */

@@ -54,6 +54,7 @@ class Peer:
         self.ended = False
         self.asked_to_end = False
         self.losing: asyncio.TimerHandle | None = None
+        self.socket: WebSocket | None = None
 
     def order(self, form: JsonObject) -> None:
         """Tell it to do something."""
@@ -211,6 +212,9 @@ class Gang:
         peer = self._greeted(json.loads(first)) if first else None
         if peer is None:
             return
+        before, peer.socket = peer.socket, socket
+        if before is not None:  # it came again before it was noticed that it had gone
+            await before.close()
         tasks = [asyncio.create_task(_send(socket, peer.orders)), asyncio.create_task(_ping(socket))]
         try:
             while (line := await socket.receive()) is not None:
@@ -219,7 +223,9 @@ class Gang:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._gone(peer)
+            if peer.socket is socket:
+                peer.socket = None
+                self._gone(peer)
 
     def _greeted(self, form: JsonObject) -> Peer | None:
         """Who is connected now; ``None`` for nobody of this gang."""

@@ -20,7 +20,7 @@ from gpu_workbench.core.events import Cursor, Entry, StopBegan, decode_entry
 from gpu_workbench.core.explain import explain
 from gpu_workbench.core.explain.ranks import ranks_awaited
 from gpu_workbench.core.facts import Explanation, Facts
-from gpu_workbench.core.model import Kind, Phase, RunState, Workload
+from gpu_workbench.core.model import Cause, Kind, Phase, RunState, Workload
 from gpu_workbench.core.objects import at, condition
 from gpu_workbench.core.reduce import reduce
 from gpu_workbench.core.spec import Handle
@@ -150,7 +150,9 @@ class Subscription:
     def comes_again(self) -> bool:
         """Whether a detached run was only told to end with its pod, and another pod takes that one's place."""
         job = self.facts.job if self.facts is not None else None
-        told = self.workload.phase in (Phase.STOPPING, Phase.STOPPED)
+        run = self.workload.runs.get(self.last_run or "")
+        stopped = self.workload.phase in (Phase.STOPPING, Phase.STOPPED)
+        told = stopped and run is not None and run.failure is not None and run.failure.cause is Cause.STOPPED
         if job is None or not told or self.handle.spec.kind is not Kind.JOB:
             return False
         over = condition(job, "Complete") or condition(job, "Failed")
