@@ -130,7 +130,8 @@ const receipt = object<Receipt>(
     gpu_seconds: number,
     mean_utilisation: number,
     peak_memory: number,
-    simulated: flag
+    simulated: flag,
+    restarts: count
   },
   ['seconds']
 );

@@ -178,6 +178,9 @@ function took(shown: Shown): Figure[] {
     found.push({ word: trans.__('ran'), figure: seconds(shown.ran) });
   }
   const receipt = shown.receipt ?? null;
+  if (receipt?.restarts != null && receipt.restarts > 0) {
+    found.push({ word: trans.__('restarts'), figure: count(receipt.restarts) });
+  }
   if (receipt !== null && (receipt.gpus ?? 0) > 0) {
     found.push({ word: trans.__('GPU'), figure: percent(receipt.mean_utilisation) });
     if (receipt.peak_memory != null) {

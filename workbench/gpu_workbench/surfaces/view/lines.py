@@ -200,6 +200,8 @@ def receipt(shown: Shown) -> list[tuple[str, str]]:
         found.append(("waited", show_seconds(shown.waited)))
     if shown.ran is not None and shown.phase not in (Phase.FAILED, Phase.STOPPED):  # there the answer says it
         found.append(("ran", show_seconds(shown.ran)))
+    if bill and bill.restarts:
+        found.append(("restarts", str(bill.restarts)))
     if bill and bill.gpus:
         found.append(("GPU", percent(bill.mean_utilisation)))
         if bill.peak_memory is not None:

@@ -260,6 +260,7 @@ def _receipt(run: RunState | None) -> Receipt | None:
         mean_utilisation=clean.number(found.mean_utilisation, 0),
         peak_memory=clean.amount(found.peak_memory),
         simulated=found.simulated,
+        restarts=found.restarts,
     )
 
 
