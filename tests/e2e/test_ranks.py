@@ -81,5 +81,5 @@ def test_the_rank_that_failed_stands_first_and_the_others_say_who_stopped_them(p
     page.evaluate(
         "() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
     )
-    page.wait_for_timeout(500)
+    page.wait_for_selector("body[data-jp-theme-light=false]", state="attached")
     picture(page, "ranks-failed-dark")

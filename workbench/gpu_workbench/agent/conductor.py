@@ -24,9 +24,11 @@ _RAISED = (Cause.USER_ERROR, Cause.SYNTAX_ERROR, Cause.CUDA_OUT_OF_MEMORY, Cause
 class Conductor:
     """What a payload asks before, in and after each run. This one is of a rank that is alone."""
 
-    async def ready(self) -> Failure | None:
-        """Wait until a run may begin; why none ever will, where that is so."""
-        return None
+    def __init__(self) -> None:
+        self._again = ""
+
+    async def ready(self) -> None:
+        """Wait until a run may begin, or none ever will."""
 
     def begin(self, run: Run) -> Failure | None:
         """A run begins; why it cannot, where it cannot."""
@@ -48,13 +50,14 @@ class Conductor:
         return phase, failure
 
     def again(self) -> str:
-        """Why the run that was settled last is to begin again; empty where it is over."""
-        return ""
+        """Why the run that was settled last is to begin again, said once; empty where it is over."""
+        again, self._again = self._again, ""
+        return again
 
     @property
     def is_again(self) -> bool:
         """Whether :meth:`again` would give a reason."""
-        return False
+        return bool(self._again)
 
     def leave(self) -> None:
         """This rank is to end: whatever is waited for is not coming."""
@@ -76,16 +79,15 @@ class Follower(Conductor):
     """
 
     def __init__(self, member: Member, *, receipt: Callable[[], Receipt | None]) -> None:
+        super().__init__()
         self._member = member
         self._receipt = receipt
         self._go = asyncio.Event()
         self._verdict = asyncio.Event()
-        self._again = ""
 
-    async def ready(self) -> Failure | None:
+    async def ready(self) -> None:
         """Wait for the head's word."""
         await self._go.wait()
-        return None
 
     def go(self) -> None:
         """The head has said that it begins."""
@@ -110,16 +112,6 @@ class Follower(Conductor):
             self._again = reason
             self._verdict.set()
 
-    def again(self) -> str:
-        """The reason that the head has given."""
-        again, self._again = self._again, ""
-        return again
-
-    @property
-    def is_again(self) -> bool:
-        """Whether it has given one."""
-        return bool(self._again)
-
     def leave(self) -> None:
         """The head will not be heard any more."""
         self._again = ""
@@ -136,24 +128,25 @@ class Leader(Conductor):
     """
 
     def __init__(self, gang: Gang, *, journal: Journal, detached: bool) -> None:
+        super().__init__()
         self._gang = gang
         self._journal = journal
         self._detached = detached
         self._held: e.OutputWritten | None = None
         self._receipts: Sequence[Receipt] = ()
-        self._again = self._begun = ""
+        self._disrupted = ""
+        """How a rank was lost in whose place another has to come; empty before that."""
         self._watching: asyncio.Task[None] | None = None
         self._part: Part | None = None
         self.interrupt_all: Callable[[str, int], object] = _nobody
         """Interrupts a run on every rank, by grade: asked of the head's own payload, which tells the others."""
 
-    async def ready(self) -> Failure | None:
+    async def ready(self) -> None:
         """Wait until every rank is ready to take a run, or one will never be."""
-        await self._gang.complete(self._begun)
+        await self._gang.complete(self._disrupted)
         if (former := self._gang.take_former()) is not None:  # the others have run it with another head
             self._journal.append(e.PayloadRestarted(former + 1, "rank 0 was lost and started again"))
             self._journal.append(e.RankStarted())
-        return self._gang.lost
 
     def begin(self, run: Run) -> Failure | None:
         """A run begins."""
@@ -197,8 +190,8 @@ class Leader(Conductor):
         if self._watching is not None:
             self._watching.cancel()
         if part.failures and not part.disrupted and all(map(follows_another, part.failures)):
-            await self._gang.suspect(part)
-        self._again = self._begun = part.disrupted
+            await self._gang.suspect()
+        self._again = self._disrupted = part.disrupted
         phase, failure = self._gang.verdict(phase, failure)
         if self._again:
             return phase, failure
@@ -217,16 +210,6 @@ class Leader(Conductor):
             lines: list[Json] = [f"On rank {failure.rank}:", *failure.detail.split("\n")]
             content: JsonObject = {"ename": name, "evalue": value, "traceback": lines}
             self._journal.append(e.OutputWritten(run, "error", content))
-
-    def again(self) -> str:
-        """How the run was disrupted, where that happened to a detached one: it begins again with all ranks."""
-        again, self._again = self._again, ""
-        return again
-
-    @property
-    def is_again(self) -> bool:
-        """Whether that happened."""
-        return bool(self._again)
 
     def leave(self) -> None:
         """Nobody is waited for any more."""

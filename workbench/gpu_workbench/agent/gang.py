@@ -281,6 +281,7 @@ class Gang:
                 part.receipts += [event.receipt] if event.receipt is not None else []
         elif isinstance(event, e.RankEnded):
             peer.ended = True
+            self._changed.set()
             if event.phase is Phase.STOPPED and self._replaced and not peer.asked_to_end:
                 return self._disrupt(peer, f"rank {peer.rank} was told to end")
             reason = event.failure.what if event.failure else "it was stopped"
@@ -290,6 +291,7 @@ class Gang:
         loop = asyncio.get_running_loop()
         if self._peers.get(peer.rank) is peer and not peer.ended:
             peer.losing = loop.call_later(LOST, self._miss, peer)
+        self._changed.set()
 
     def _miss(self, peer: Peer) -> None:
         """A rank was not heard for too long."""
@@ -326,7 +328,7 @@ class Gang:
         assert self.part is not None
         self.part.ended(rank, Phase.LOST, Failure(Cause.LOST, what, rank=rank))
 
-    async def suspect(self, part: Part) -> None:
+    async def suspect(self) -> None:
         """All failures say that another rank is gone: wait for that one to be missed."""
         if self._replaced:
             self._found.clear()
@@ -408,15 +410,17 @@ class Gang:
         for peer in self._peers.values():
             peer.asked_to_end = True
         self.order({"order": "stop", "reason": reason})
-        end = asyncio.get_running_loop().time() + FAREWELL
-        while asyncio.get_running_loop().time() < end:
-            if all(peer.ended or peer.losing for peer in self._peers.values()):
-                break
-            await asyncio.sleep(0.05)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._all_gone(), FAREWELL)
         for peer in self._peers.values():
             if peer.losing is not None:
                 peer.losing.cancel()
             peer.client.close()
+
+    async def _all_gone(self) -> None:
+        while not all(peer.ended or peer.losing for peer in self._peers.values()):
+            self._changed.clear()
+            await self._changed.wait()
 
 
 async def _send(socket: WebSocket, orders: asyncio.Queue[bytes]) -> None:

@@ -24,6 +24,7 @@ from gpu_workbench.core.model import Failure, Kind, Phase, Receipt
 from gpu_workbench.core.reduce import last_line
 from gpu_workbench.core.wire import JsonObject
 from gpu_workbench.transport.client import Client
+from gpu_workbench.transport.pinned import pinned_context
 from gpu_workbench.transport.unix import connect_unix
 from gpu_workbench.transport.websocket import WebSocket
 
@@ -54,10 +55,6 @@ def client_of(
     token = Path(config.token_file).read_text().strip()
     if address.startswith("/"):
         return Client(connect=lambda: connect_unix(address), token=token, patience=patience)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # the one certificate that counts is compared, byte by byte
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
     pinned = ssl.PEM_cert_to_DER_cert(Path(config.cert_file).read_text())
     host, _, port = address.rpartition(":")
 
@@ -69,7 +66,7 @@ def client_of(
     return Client(
         connect=connect,
         token=token,
-        tls=context,
+        tls=pinned_context(),
         pinned=pinned,
         patience=patience,
     )

@@ -156,14 +156,17 @@ class _Feed:
     def __init__(self, length: int) -> None:
         self._pieces: asyncio.Queue[bytes] = asyncio.Queue(_AHEAD)
         self._left = length
-        self.given_up = False
+        self._given_up = False
 
     async def put(self, piece: bytes) -> None:
-        while not self.given_up:
-            try:
-                return self._pieces.put_nowait(piece)
-            except asyncio.QueueFull:
-                await asyncio.sleep(0.001)
+        if not self._given_up:
+            await self._pieces.put(piece)
+
+    def give_up(self) -> None:
+        """Take no more; whoever waits to put a piece is let go."""
+        self._given_up = True
+        while not self._pieces.empty():
+            self._pieces.get_nowait()
 
     async def pieces(self) -> AsyncIterator[bytes]:
         while self._left > 0:
@@ -181,7 +184,7 @@ async def _pass_on(peer: Peer, path: str, query: dict[str, str], feed: _Feed, le
     except WorkbenchError as error:
         raise HttpError(503, "no-session", f"Rank {peer.rank} did not take the value: {error}") from None
     finally:
-        feed.given_up = True
+        feed.give_up()
 
 
 async def asked(peer: Peer, method: str, path: str, form: Json) -> JsonObject:

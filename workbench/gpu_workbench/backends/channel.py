@@ -10,6 +10,7 @@ from gpu_workbench.core import errors
 from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import Json, JsonObject, encode
 from gpu_workbench.transport.client import Client, Connect, Reply
+from gpu_workbench.transport.pinned import pinned_context
 from gpu_workbench.transport.streams import Buffer
 from gpu_workbench.transport.websocket import WebSocket
 
@@ -51,7 +52,7 @@ class Channel:
         self._client = Client(
             connect=connect,
             token=token,
-            tls=None if certificate is None else _pinned_context(),
+            tls=None if certificate is None else pinned_context(),
             pinned=None if certificate is None else _der(certificate),
         )
 
@@ -298,12 +299,3 @@ def _der(certificate: str) -> bytes:
             why="the workload's certificate is not where it was put",
             fix="Stop the session with `%gpu stop` and start it again",
         ) from None
-
-
-def _pinned_context() -> ssl.SSLContext:
-    """TLS without an authority: the one certificate that counts is compared by the client, byte by byte."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    return context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from gpu_workbench.app.outcomes import outcome_of
@@ -37,22 +38,15 @@ def replay(
     backend = here.workbench(request.config).backend(request.backend)
     following = here.portal.call(Replay.begin, backend, target.subscription.handle, target.run)
     pull = Pull(here.portal, following.outputs(follow=follow))
-    kept: list[OutputWritten] = []
+
+    def look() -> None:
+        if follow:
+            view.update(snapshot_of(following.subscription, target.run))
+
     try:
-        while (taken := pull.take()) is not None:
-            if tail is None:
-                outputs.publish(taken[0])
-            else:
-                kept.extend(taken[0])
-            if follow:
-                view.update(snapshot_of(following.subscription, target.run))
-        if tail is not None:
-            outputs.publish(last_lines(kept, tail))
+        _publish(outputs, pull, tail=tail, each=look)
         if follow:
             view.finish(snapshot_of(following.subscription, target.run))
-    except KeyboardInterrupt:
-        # IPython cannot draw a frame that has no line, and an interrupt may find one of ours there
-        raise remote_error({"ename": "KeyboardInterrupt", "evalue": STILL_THERE}) from None
     finally:
         here.portal.call(following.close)
 
@@ -64,17 +58,30 @@ def of_rank(here: Here, shell: Any, target: Target, rank: int, *, follow: bool, 
         rank: Which.
         tail: The last lines alone; ``None`` for all.
     """
-    outputs, kept = Outputs(shell, show_errors=True), []
     pull = Pull(here.portal, rank_outputs(target.subscription, target.run, rank, follow=follow))
+    _publish(Outputs(shell, show_errors=True), pull, tail=tail)
+
+
+def _publish(
+    outputs: Outputs,
+    pull: Pull[list[OutputWritten]],
+    *,
+    tail: int | None,
+    each: Callable[[], None] = lambda: None,
+) -> None:
+    """Show what comes, or its last lines; ``each`` is called after each piece."""
+    kept: list[OutputWritten] = []
     try:
         while (taken := pull.take()) is not None:
             if tail is None:
                 outputs.publish(taken[0])
             else:
                 kept.extend(taken[0])
-        if tail is not None and kept:
+            each()
+        if tail is not None:
             outputs.publish(last_lines(kept, tail))
     except KeyboardInterrupt:
+        # IPython cannot draw a frame that has no line, and an interrupt may find one of ours there
         raise remote_error({"ename": "KeyboardInterrupt", "evalue": STILL_THERE}) from None
 
 
