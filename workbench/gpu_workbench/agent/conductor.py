@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 
-from gpu_workbench.agent.gang import Gang, Part
+from gpu_workbench.agent.gang import Gang
 from gpu_workbench.agent.journal import Journal
 from gpu_workbench.agent.member import Member
+from gpu_workbench.agent.part import Part
 from gpu_workbench.agent.runs import Run
 from gpu_workbench.core import events as e
 from gpu_workbench.core.gang import follows_another

@@ -13,14 +13,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gpu_workbench.agent.journal import Journal
-from gpu_workbench.agent.member import LOST, client_of
+from gpu_workbench.agent.part import Part
+from gpu_workbench.agent.peer import LOST, Peer, client_of
 from gpu_workbench.core import events as e
 from gpu_workbench.core.agent_config import AgentConfig
 from gpu_workbench.core.gang import first_failure, follows_another
-from gpu_workbench.core.model import Cause, Failure, Kind, Phase, Receipt
+from gpu_workbench.core.model import Cause, Failure, Kind, Phase
 from gpu_workbench.core.spec import RunSpec
 from gpu_workbench.core.wire import Json, JsonObject, encode
-from gpu_workbench.transport.client import Client
 from gpu_workbench.transport.websocket import WebSocket
 
 GRACE = 3.0
@@ -34,83 +34,6 @@ PING = 5.0
 
 FAREWELL = 10.0
 """Seconds that the other ranks are given to end when the head does."""
-
-
-class Peer:
-    """Another rank. Its connection comes and goes.
-
-    Args:
-        rank: Which.
-        epoch: The life of its agent.
-        client: Speaks to that.
-    """
-
-    def __init__(self, rank: int, *, epoch: str, client: Client) -> None:
-        self.rank = rank
-        self.epoch = epoch
-        self.client = client
-        self.orders: asyncio.Queue[bytes] = asyncio.Queue()
-        self.ready = False
-        self.ended = False
-        self.asked_to_end = False
-        self.losing: asyncio.TimerHandle | None = None
-        self.socket: WebSocket | None = None
-
-    def order(self, form: JsonObject) -> None:
-        """Tell it to do something."""
-        self.orders.put_nowait(json.dumps(form).encode())
-
-
-class Part:
-    """What the ranks do of the run that executes.
-
-    Args:
-        run: Its id.
-        ranks: Those that take part, the head's own included.
-    """
-
-    def __init__(self, run: str, ranks: frozenset[int]) -> None:
-        self.run = run
-        self.open = set(ranks)
-        self.failures: list[Failure] = []
-        self.stopped: Failure | None = None
-        self.receipts: list[Receipt] = []
-        """What other ranks used for it."""
-        self.news = asyncio.Event()
-        self.disrupted = ""
-        """Why it is to begin again with all ranks; empty where it is not."""
-
-    def close(self) -> None:
-        """No rank is waited for any more."""
-        self.open.clear()
-        self.news.set()
-
-    def ended(self, rank: int, phase: Phase, failure: Failure | None) -> None:
-        """A rank's part is over."""
-        self.open.discard(rank)
-        if phase is Phase.FAILED or phase is Phase.LOST:
-            self.failures.append(replace(failure or Failure(Cause.LOST, "It failed"), rank=rank))
-        elif phase is Phase.STOPPED:
-            self.stopped = self.stopped or failure
-        self.news.set()
-
-    async def until(self, limit: float | None = None) -> bool:
-        """Wait until every rank's part is over, at most so many seconds; whether it is."""
-        end = None if limit is None else asyncio.get_running_loop().time() + limit
-        while self.open:
-            left = None if end is None else end - asyncio.get_running_loop().time()
-            if left is not None and left <= 0:
-                return False
-            self.news.clear()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self.news.wait(), left)
-        return True
-
-    async def failed(self) -> None:
-        """Wait until a rank has failed."""
-        while not self.failures:
-            self.news.clear()
-            await self.news.wait()
 
 
 class Gang:

@@ -10,7 +10,7 @@ import re
 import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
 
-from gpu_workbench.agent.gang import Peer
+from gpu_workbench.agent.peer import Peer
 from gpu_workbench.agent.service import Service
 from gpu_workbench.agent.together import asked
 from gpu_workbench.core.errors import ProtocolError, WorkbenchError

@@ -10,8 +10,9 @@ import urllib.parse
 from collections.abc import AsyncIterator
 
 from gpu_workbench.agent.files import Mirror
-from gpu_workbench.agent.gang import Gang, Peer
+from gpu_workbench.agent.gang import Gang
 from gpu_workbench.agent.payload import Payload
+from gpu_workbench.agent.peer import Peer
 from gpu_workbench.agent.values import ReadInto
 from gpu_workbench.core.errors import WorkbenchError
 from gpu_workbench.core.model import Failure, Phase
